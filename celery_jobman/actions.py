@@ -1,0 +1,198 @@
+"""What people do to jobs, from any door: Python, the admin, the command line.
+
+Each function performs one verb of :mod:`celery_jobman.core`, sends the message that follows
+from it, and leaves an audit row that says who did it and why.  ``actor`` is a user, a name, or
+None for the operating system's user.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from celery_jobman.core import (
+    cancellation,
+    forks,
+    jobs,
+    pruning,
+    rescheduling,
+    rescue,
+    retries,
+    schedule,
+)
+from celery_jobman.models import Job
+from celery_jobman.models.database import using
+from celery_jobman.runtime import broker, results, signatures
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from celery_jobman.core.rescue import Rescued
+    from celery_jobman.core.retries import Plan
+    from celery_jobman.models.job import JobQuerySet
+
+__all__ = [
+    "cancel",
+    "dispatch",
+    "find",
+    "forget",
+    "fork",
+    "plan_retry",
+    "prune",
+    "replay_skipped",
+    "reschedule",
+    "rescue_lost",
+    "retry",
+    "retry_from",
+]
+
+find = jobs.find
+plan_retry = retries.plan
+
+
+def cancel(job_id: UUID, *, force: bool = False, actor: Any = None, reason: str = "") -> State:
+    """Cancel a waiting job, or ask a running one to stop.
+
+    See :func:`celery_jobman.core.cancellation.cancel`, whose result and errors these are.
+    """
+    now = timezone.now()
+    state = cancellation.cancel(job_id, now=now, force=force, actor=actor, reason=reason)
+    if state == State.CANCELLED:
+        transaction.on_commit(partial(results.cancelled, job_id), using=using())
+    return state
+
+
+def retry(
+    job_id: UUID,
+    *,
+    attempt: int | None = None,
+    confirm_succeeded: bool = False,
+    actor: Any = None,
+    reason: str = "",
+) -> None:
+    """Run a finished job again; its checkpoints are reused.
+
+    See :func:`celery_jobman.core.retries.retry`, whose errors these are.
+    """
+    retries.retry(
+        job_id,
+        now=timezone.now(),
+        attempt=attempt,
+        confirm_succeeded=confirm_succeeded,
+        actor=actor,
+        reason=reason,
+    )
+    _send(job_id)
+
+
+def retry_from(
+    job_id: UUID, step: str, *, attempt: int | None = None, actor: Any = None, reason: str = ""
+) -> Plan:
+    """Run a finished job again from a step; earlier checkpoints are reused.
+
+    See :func:`celery_jobman.core.retries.rewind`, whose result and errors these are.
+    """
+    now = timezone.now()
+    plan = retries.rewind(job_id, step, now=now, attempt=attempt, actor=actor, reason=reason)
+    _send(job_id)
+    return plan
+
+
+def replay_skipped(job_id: UUID, step: str, *, actor: Any = None, reason: str = "") -> int:
+    """Run a finished job again so that an iteration runs only the items it skipped.
+
+    See :func:`celery_jobman.core.retries.replay_skipped`, whose result and errors these are.
+    """
+    count = retries.replay_skipped(job_id, step, now=timezone.now(), actor=actor, reason=reason)
+    _send(job_id)
+    return count
+
+
+def fork(
+    job_id: UUID,
+    *,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    from_step: str | None = None,
+    actor: Any = None,
+    reason: str = "",
+) -> UUID:
+    """Enqueue a new job like an old one, with other arguments if given.
+
+    Args:
+        job_id: The job to copy; it is not changed.
+        args: New positional arguments; None keeps the old ones.
+        kwargs: New keyword arguments; None keeps the old ones.
+        from_step: Reuse the checkpoints before this step; None reuses none.
+        actor: Who asks.
+        reason: Why.
+
+    Returns:
+        The new job's id.
+
+    Raises:
+        JobNotFound: There is no such job.
+        UnknownTask: Its task is not registered here, so arguments cannot be checked.
+        ArgumentsRefused: The new arguments do not fit the task's signature.
+        UnencodableValue: A new argument is not JSON.
+        UnknownStep: It has no step ``from_step``.
+
+    In each case nothing was written.
+    """
+    edited = None
+    if args is not None or kwargs is not None:
+        edited = signatures.bind(jobs.find(job_id), args, kwargs)
+    now = timezone.now()
+    copy = forks.fork(
+        job_id, now=now, arguments=edited, from_step=from_step, actor=actor, reason=reason
+    )
+    _send(copy.id)
+    return copy.id
+
+
+def reschedule(job_id: UUID, at: datetime, *, actor: Any = None, reason: str = "") -> None:
+    """Let a waiting job wait until ``at``.
+
+    See :func:`celery_jobman.core.rescheduling.reschedule`, whose errors these are.
+    """
+    rescheduling.reschedule(job_id, at, now=timezone.now(), actor=actor, reason=reason)
+    _send(job_id)
+
+
+def forget(job_id: UUID, *, actor: Any = None, reason: str = "") -> None:
+    """Delete one finished job; see :func:`celery_jobman.core.pruning.forget`."""
+    pruning.forget(job_id, now=timezone.now(), actor=actor, reason=reason)
+
+
+def prune(jobs: JobQuerySet, *, actor: Any = None, reason: str = "") -> int:
+    """Delete jobs in slices; see :func:`celery_jobman.core.pruning.prune`."""
+    return pruning.prune(jobs, now=timezone.now(), actor=actor, reason=reason)
+
+
+def dispatch(*, limit: int = 500) -> int:
+    """Give the broker the scheduled jobs that are due; return how many messages were sent."""
+    return schedule.dispatch_due(broker.publish, now=timezone.now(), limit=limit)
+
+
+def rescue_lost(*, limit: int = 500) -> list[Rescued]:
+    """Take back what dead workers held; see :func:`celery_jobman.core.rescue.rescue_lost`."""
+    rescued = rescue.rescue_lost(limit=limit)
+    results.ended(rescued)
+    return rescued
+
+
+def _send(job_id: UUID) -> None:
+    """Give the broker a job that was just scheduled, once that is committed, if it is due."""
+    transaction.on_commit(partial(_dispatch, job_id), using=using())
+
+
+def _dispatch(job_id: UUID) -> None:
+    job = Job.objects.due(timezone.now()).filter(pk=job_id).first()
+    if job is not None:
+        broker.dispatch(job)

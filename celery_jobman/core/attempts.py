@@ -1,0 +1,181 @@
+"""Attempts: claiming a job, and ending the execution that the claim began.
+
+Every write names the attempt it belongs to.  A worker that lost its job to another (it was
+frozen, and its job was rescued) matches no row and learns so by :class:`ClaimLost`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import F, Q
+
+from celery_jobman import signals
+from celery_jobman.core import logs, transitions
+from celery_jobman.exceptions import ClaimLost
+from celery_jobman.models import Attempt, Job, Outcome
+from celery_jobman.models.database import atomic, using
+from celery_jobman.states import CLAIMABLE, FINAL, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from celery_jobman.core.endings import Ending, Run
+    from celery_jobman.core.logs import Line
+
+
+def claim(run: Run, delivery: int) -> bool:
+    """Take a job for one attempt, in one guarded UPDATE.
+
+    Args:
+        run: The execution that wants to begin; its number is one more than the job's last.
+        delivery: The number that the message carries.
+
+    Returns:
+        False when the message is stale or a duplicate: the job is running elsewhere, has
+        ended, was cancelled, or was dispatched anew since.  Nothing was written.
+    """
+    moved = transitions.try_move(
+        run.job_id,
+        State.RUNNING,
+        now=run.started_at,
+        sources=CLAIMABLE,
+        guard=Q(delivery=delivery, attempt=run.number - 1),
+        attempt=run.number,
+        started_at=run.started_at,
+        worker_id=run.worker_id,
+        pid=run.pid,
+        dispatch_error="",
+    )
+    if moved:
+        _announce_start(run)
+    return moved
+
+
+def adopt(job: Job, run: Run) -> None:
+    """Write the row of a job that somebody else enqueued, already claimed by ``run``."""
+    job.state, job.attempt, job.delivery = State.RUNNING, run.number, 1
+    job.created_at = job.queued_at = job.started_at = run.started_at
+    job.worker_id, job.pid = run.worker_id, run.pid
+    job.save(force_insert=True, using=using())
+    signals.announce(signals.job_enqueued, using(), job.id, task=job.task)
+    _announce_start(run)
+
+
+def _announce_start(run: Run) -> None:
+    values = {"task": run.task, "attempt": run.number}
+    signals.announce(signals.job_started, using(), run.job_id, **values)
+
+
+def is_ours(job_id: UUID, number: int) -> Q:
+    """Return the condition under which attempt ``number`` may still write."""
+    return Q(pk=job_id, attempt=number, state=State.RUNNING)
+
+
+def cancel_requested(job_id: UUID, number: int) -> tuple[datetime | None, bool]:
+    """Return when this attempt was asked to stop (None: it was not), and whether by force.
+
+    Raises:
+        ClaimLost: The attempt no longer holds the job.
+    """
+    columns = ("cancel_requested_at", "cancel_forced")
+    row = Job.objects.filter(is_ours(job_id, number)).only(*columns).first()
+    if row is None:
+        raise ClaimLost
+    return row.cancel_requested_at, row.cancel_forced
+
+
+def finish(
+    run: Run,
+    ending: Ending,
+    *,
+    now: datetime,
+    lines: Sequence[Line] = (),
+    guard: Q = transitions.ANYTHING,
+) -> None:
+    """End a run, in one transaction: the job's move, the attempt's row, the rest of its log.
+
+    Args:
+        run: The execution that ends.
+        ending: How, and where the job goes.
+        now: Aware datetime of the end.
+        lines: Log lines not written yet, so that "finished" implies that the log is complete.
+        guard: A further condition on the job's row.
+
+    Raises:
+        ClaimLost: The run no longer holds the job, or ``guard`` does not hold.  Nothing was
+            written.
+    """
+    with atomic():
+        if not _leave(run, ending, now, guard):
+            raise ClaimLost
+        Attempt.objects.create(**_row(run, ending, now))
+        logs.write(lines)
+        _announce_end(run, ending)
+
+
+def _leave(run: Run, ending: Ending, now: datetime, guard: Q) -> bool:
+    return transitions.try_move(
+        run.job_id,
+        ending.to,
+        now=now,
+        sources=frozenset({State.RUNNING}),
+        guard=Q(guard, attempt=run.number),
+        **_changes(ending, now),
+    )
+
+
+def _changes(ending: Ending, now: datetime) -> dict[str, Any]:
+    changes: dict[str, Any] = {"worker_id": None, "pid": None, **ending.changes}
+    if ending.available_at:
+        changes["available_at"] = ending.available_at
+    if ending.counts:
+        changes |= _fault(ending) | {"failures": F("failures") + 1, "last_failed_at": now}
+    if ending.outcome == Outcome.LOST:
+        changes["crashes"] = F("crashes") + 1
+    if ending.outcome == Outcome.RELEASED:
+        changes["releases"] = F("releases") + 1
+    if ending.to not in FINAL:
+        changes.setdefault("trigger", "automatic")
+    if ending.to == State.SUCCEEDED:
+        changes |= {"error_class": "", "error_message": "", "fingerprint": ""}
+    return changes
+
+
+def _fault(ending: Ending) -> dict[str, Any]:
+    shown = asdict(ending.fault)
+    del shown["traceback"]
+    return shown
+
+
+def _row(run: Run, ending: Ending, now: datetime) -> dict[str, Any]:
+    return {
+        "job_id": run.job_id,
+        "number": run.number,
+        "started_at": run.started_at,
+        "finished_at": now,
+        "outcome": ending.outcome,
+        "error_class": ending.fault.error_class,
+        "error_message": ending.fault.error_message,
+        "traceback": ending.fault.traceback,
+        "worker_id": run.worker_id,
+        "hostname": run.hostname,
+        "pid": run.pid,
+        "resumed_from": ending.resumed_from,
+        "trigger": run.trigger,
+        "code_version": run.code_version,
+        "lines_dropped": ending.lines_dropped,
+    }
+
+
+def _announce_end(run: Run, ending: Ending) -> None:
+    if ending.to not in FINAL:
+        return
+    values = {"task": run.task, "attempt": run.number}
+    if ending.to == State.FAILED:
+        message = ending.fault.error_message
+        signals.announce(signals.job_failed, using(), run.job_id, error_message=message, **values)
+    signals.announce(signals.job_finished, using(), run.job_id, state=ending.to, **values)

@@ -1,0 +1,98 @@
+"""Forks: a new job from an old one, with other arguments, that keeps its early checkpoints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from celery_jobman.core import actions, retries
+from celery_jobman.core.redaction import preview
+from celery_jobman.exceptions import JobNotFound
+from celery_jobman.models import Job, Step, StepState
+from celery_jobman.models.database import atomic
+from celery_jobman.models.ids import uuid7
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+#: What a fork takes over from its original.
+INHERITED = (
+    "task", "label", "queue", "priority", "args", "kwargs", "preview", "message",
+    "declared_steps", "max_attempts", "owner_id", "tags", "attribs",
+)  # fmt: skip
+
+
+def fork(
+    job_id: UUID,
+    *,
+    now: datetime,
+    arguments: tuple[str, str] | None = None,
+    from_step: str | None = None,
+    actor: Any = None,
+    reason: str = "",
+) -> Job:
+    """Write a new job like an old one, scheduled now.
+
+    The task is always the old job's.  The caller has bound ``arguments`` to its signature.
+
+    Args:
+        job_id: The job to copy; it may be in any state and is not changed.
+        now: Aware datetime of the request.
+        arguments: New positional and keyword arguments, each as JSON text that reads back to
+            plain JSON; None keeps the old ones.
+        from_step: Copy the checkpoints before this step; None copies none.
+        actor: Who asks; see :func:`celery_jobman.core.actions.record`.
+        reason: Why.
+
+    Returns:
+        The new job, saved; its ``retry_of`` is ``job_id``.
+
+    Raises:
+        JobNotFound: There is no such job.
+        UnknownStep: It has no step ``from_step``.  Nothing was written.
+    """
+    original = Job.objects.filter(pk=job_id).first()
+    if original is None:
+        raise JobNotFound(job_id)
+    kept = retries.plan(job_id, from_step).reused if from_step else ()
+    copy = _copy(original, arguments, now)
+    with atomic():
+        copy.save(force_insert=True)
+        _copy_steps(original, copy, kept)
+        changes = {"fork": str(copy.id), "step": from_step, "reused": list(kept)}
+        if arguments is not None:
+            changes["arguments"] = [original.preview, copy.preview]
+        actions.record("fork", job_id, actor=actor, reason=reason, now=now, changes=changes)
+    return copy
+
+
+def _copy(original: Job, arguments: tuple[str, str] | None, now: datetime) -> Job:
+    new_id = uuid7()
+    copy = Job(
+        id=new_id,
+        task_id=str(new_id),
+        root_id=str(new_id),
+        state=State.SCHEDULED,
+        created_at=now,
+        available_at=now,
+        retry_of=original.id,
+        trigger="operator",
+        **{name: getattr(original, name) for name in INHERITED},
+    )
+    if arguments is not None:
+        copy.args, copy.kwargs = arguments
+        copy.preview = preview(*copy.arguments)
+    return copy
+
+
+def _copy_steps(original: Job, copy: Job, names: tuple[str, ...]) -> None:
+    rows = Step.objects.filter(
+        job_id=original.id, superseded=0, state=StepState.SUCCEEDED, name__in=names
+    )
+    copies = []
+    for row in rows:
+        row.pk, row.job_id, row.attempt = None, copy.id, 0
+        row._state.adding = True  # noqa: SLF001 - Django's documented way to copy a row
+        copies.append(row)
+    Step.objects.bulk_create(copies)

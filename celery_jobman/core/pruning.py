@@ -1,0 +1,99 @@
+"""Pruning: delete old finished jobs, in slices that never hold a lock for long."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from celery_jobman.core import actions
+from celery_jobman.core.transitions import refusal
+from celery_jobman.models import Attempt, Job, LogLine, Step
+from celery_jobman.models.database import atomic
+from celery_jobman.states import FINAL, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from uuid import UUID
+
+    from celery_jobman.models.job import JobQuerySet
+
+#: Jobs deleted in one transaction.
+SLICE = 500
+
+
+def prunable(cutoff: datetime, states: frozenset[State] = FINAL) -> JobQuerySet:
+    """Return the jobs in ``states`` (final ones) that ended strictly before ``cutoff``."""
+    return Job.objects.finished_before(cutoff).filter(state__in=sorted(states & FINAL))
+
+
+def abandoned(cutoff: datetime) -> JobQuerySet:
+    """Return jobs that were enqueued before ``cutoff``, still wait, and are not running."""
+    waiting = [State.SCHEDULED, State.BLOCKED, State.QUEUED]
+    return Job.objects.filter(state__in=waiting, created_at__lt=cutoff)
+
+
+def prune(jobs: JobQuerySet, *, actor: Any = None, now: datetime, reason: str = "") -> int:
+    """Delete jobs with their attempts, steps and log lines.
+
+    Slices are deleted in transactions of their own: killed half-way, the rest is left for
+    the next call.  Audit rows stay.
+
+    Args:
+        jobs: Which; jobs that have moved on since a slice was chosen are left alone.
+        actor: Who asks; see :func:`celery_jobman.core.actions.record`.
+        now: Aware datetime of the request.
+        reason: Why.
+
+    Returns:
+        How many jobs were deleted.
+    """
+    total = sum(_delete(ids, jobs) for ids in _slices(jobs))
+    if total:
+        changes = {"count": total}
+        actions.record("prune", None, actor=actor, reason=reason, now=now, changes=changes)
+    return total
+
+
+def trim(jobs: JobQuerySet) -> int:
+    """Delete the log lines and steps of jobs, and keep their rows; return how many jobs."""
+    total = 0
+    last = None
+    while ids := _after(jobs, last):
+        LogLine.objects.filter(job_id__in=ids).delete()
+        Step.objects.filter(job_id__in=ids).delete()
+        total, last = total + len(ids), ids[-1]
+    return total
+
+
+def forget(job_id: UUID, *, actor: Any = None, now: datetime, reason: str = "") -> None:
+    """Delete one finished job.
+
+    Raises:
+        JobNotFound: There is no such job.
+        TransitionRefused: It has not ended.  Nothing was deleted.
+    """
+    finished = Job.objects.filter(state__in=sorted(FINAL))
+    if not _delete([job_id], finished):
+        raise refusal(job_id, "forgotten", "cancel it first, or wait for its end")
+    actions.record("forget", job_id, actor=actor, reason=reason, now=now)
+
+
+def _slices(jobs: JobQuerySet) -> Iterator[list[UUID]]:
+    last = None
+    while ids := _after(jobs, last):
+        yield ids
+        last = ids[-1]
+
+
+def _after(jobs: JobQuerySet, last: UUID | None) -> list[UUID]:
+    rows = jobs.filter(pk__gt=last) if last else jobs
+    return list(rows.order_by("pk").values_list("pk", flat=True)[:SLICE])
+
+
+def _delete(ids: list[UUID], jobs: JobQuerySet) -> int:
+    with atomic():
+        chosen = list(jobs.filter(pk__in=ids).values_list("pk", flat=True))
+        LogLine.objects.filter(job_id__in=chosen).delete()
+        Step.objects.filter(job_id__in=chosen).delete()
+        Attempt.objects.filter(job_id__in=chosen).delete()
+        return jobs.filter(pk__in=chosen)._raw_delete(jobs.db)  # noqa: SLF001 - children are gone; spares Django's collection of every row

@@ -1,0 +1,88 @@
+"""Redelivery: send queued jobs again whose message the broker lost.
+
+A message may vanish: a broker restarts without its data, a worker dies with messages it had
+prefetched, a web process dies between its commit and the publish.  The row remains.  Here
+the jobs that have been queued for ``JOBMAN["REDELIVER_AFTER"]`` are compared with the
+messages that are still somewhere: in the broker's queue, or prefetched by a live worker.
+Where messages are fewer, the oldest jobs get a new one, as many as are missing.
+
+A message taken for lost may yet arrive.  It is stale by then (its delivery number is too
+low) and is dropped at the claim, so the price of a wrong guess is one dropped message.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db.models import Count, F, Q
+
+from celery_jobman.core import schedule, transitions
+from celery_jobman.models import Job
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    from celery_jobman.models.job import JobQuerySet
+
+    Publish = Callable[[Job], None]
+
+
+def overdue(*, now: datetime, after: timedelta) -> dict[str, int]:
+    """Return, per queue, how many jobs have been queued for longer than ``after``."""
+    rows = _overdue(now, after).values("queue").annotate(count=Count("id")).order_by()
+    return {row["queue"]: row["count"] for row in rows}
+
+
+def redeliver(
+    queue: str, messages: int, publish: Publish, *, now: datetime, after: timedelta
+) -> int:
+    """Send jobs of ``queue`` again whose messages must be lost.
+
+    Args:
+        queue: The broker queue.
+        messages: How many messages of the queue exist: waiting in the broker or prefetched.
+        publish: Called with each job; sends its message or raises.
+        now: Aware datetime to judge by.
+        after: Jobs queued for less than this are left alone.
+
+    Returns:
+        How many messages were sent anew.
+    """
+    queued = Job.objects.filter(state=State.QUEUED, queue=queue).count()
+    missing = queued - messages
+    if missing <= 0:
+        return 0
+    candidates = _overdue(now, after).filter(queue=queue).order_by("queued_at")
+    return sum(_again(job, publish, now) for job in candidates[:missing])
+
+
+def _overdue(now: datetime, after: timedelta) -> JobQuerySet:
+    queued = Job.objects.filter(state=State.QUEUED, observed=False, eager=False)
+    return queued.filter(queued_at__lt=now - after)
+
+
+def _again(job: Job, publish: Publish, now: datetime) -> bool:
+    due = transitions.try_move(
+        job.id,
+        State.SCHEDULED,
+        now=now,
+        sources=frozenset({State.QUEUED}),
+        guard=Q(delivery=job.delivery),
+        available_at=now,
+        delivery=F("delivery") + 1,
+    )
+    job.delivery += 1
+    return bool(due and schedule.dispatch(job, publish, now=now))
+
+
+def resend(job_id: UUID, delivery: int, publish: Publish, *, now: datetime) -> bool:
+    """Send a queued job again whose message was taken by a process that died.
+
+    Returns:
+        Whether a message was sent; False when the job has moved on from ``delivery``.
+    """
+    job = Job.objects.filter(pk=job_id, state=State.QUEUED, delivery=delivery).first()
+    return job is not None and _again(job, publish, now)

@@ -1,0 +1,44 @@
+"""Rescheduling: give a waiting job another time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import F
+
+from celery_jobman.core import actions, transitions
+from celery_jobman.exceptions import JobNotFound
+from celery_jobman.models import Job
+from celery_jobman.models.database import atomic
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+
+def reschedule(
+    job_id: UUID, at: datetime, *, now: datetime, actor: Any = None, reason: str = ""
+) -> None:
+    """Let a scheduled or queued job wait until ``at``.
+
+    A message that is on its way already goes stale and is dropped when it arrives.
+
+    Raises:
+        JobNotFound: There is no such job.
+        TransitionRefused: It runs or has ended.  Nothing was written.
+    """
+    with atomic():
+        before = Job.objects.filter(pk=job_id).values_list("available_at", flat=True)
+        if not before:
+            raise JobNotFound(job_id)
+        old = before[0]
+        held = Job.objects.filter(pk=job_id, state=State.SCHEDULED)
+        changes: dict[str, Any] = {"available_at": at, "delivery": F("delivery") + 1}
+        if not held.update(**changes):
+            queued = frozenset({State.QUEUED})
+            transitions.move(
+                job_id, State.SCHEDULED, "rescheduled", now=now, sources=queued, **changes
+            )
+        moved = {"available_at": [old and old.isoformat(), at.isoformat()]}
+        actions.record("reschedule", job_id, actor=actor, reason=reason, now=now, changes=moved)

@@ -1,0 +1,208 @@
+"""Retries: run a finished job again, from where it stands or from a chosen step.
+
+A retry never deletes history: attempts and log lines stay, and the steps that a rewind sets
+aside are kept as superseded rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from django.db.models import F, Q
+
+from celery_jobman.core import actions, transitions
+from celery_jobman.exceptions import JobNotFound, TransitionRefused, UnknownStep
+from celery_jobman.models import Job, Step, StepState, Trigger
+from celery_jobman.models.database import atomic
+from celery_jobman.states import FINAL, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a retry would do."""
+
+    #: Names of the steps whose checkpoints are reused, in order.
+    reused: tuple[str, ...]
+    #: Names of the steps that run again, or for the first time, as far as they are known.
+    again: tuple[str, ...]
+
+
+def plan(job_id: UUID, step: str | None = None) -> Plan:
+    """Say which steps a retry (from ``step``, if given) would reuse, and which run.
+
+    Raises:
+        JobNotFound: There is no such job.
+        UnknownStep: It has no step of this name.
+    """
+    job = Job.objects.filter(pk=job_id).only("declared_steps").first()
+    if job is None:
+        raise JobNotFound(job_id)
+    rows = _live(job_id)
+    aside = {row.name for row in _from(job, rows, step)} if step else set()
+    reused = [r.name for r in rows if r.state == StepState.SUCCEEDED and r.name not in aside]
+    names = [*job.declared_steps, *(r.name for r in rows if r.name not in job.declared_steps)]
+    return Plan(reused=tuple(reused), again=tuple(n for n in names if n not in reused))
+
+
+def retry(
+    job_id: UUID,
+    *,
+    now: datetime,
+    attempt: int | None = None,
+    confirm_succeeded: bool = False,
+    actor: Any = None,
+    reason: str = "",
+) -> None:
+    """Put a finished job back on the schedule; its checkpoints are reused.
+
+    Args:
+        job_id: The job.
+        now: Aware datetime of the request.
+        attempt: Refuse unless this is still the job's last attempt, so that a second click,
+            or a page that is out of date, does nothing.
+        confirm_succeeded: Allow it for a job that succeeded.
+        actor: Who asks; see :func:`celery_jobman.core.actions.record`.
+        reason: Why.
+
+    Raises:
+        JobNotFound: There is no such job.
+        TransitionRefused: It has not ended, succeeded without ``confirm_succeeded``, or has
+            moved on since ``attempt``.  Nothing was written.
+    """
+    with atomic():
+        _reopen(job_id, now, attempt, confirm_succeeded)
+        actions.record("retry", job_id, actor=actor, reason=reason, now=now)
+
+
+def rewind(  # noqa: PLR0913 - all but two are keywords
+    job_id: UUID,
+    step: str,
+    *,
+    now: datetime,
+    attempt: int | None = None,
+    confirm_succeeded: bool = True,
+    actor: Any = None,
+    reason: str = "",
+) -> Plan:
+    """Retry a finished job from ``step``: its checkpoint and later ones are set aside.
+
+    Returns:
+        Which steps are reused, and which run again.
+
+    Raises:
+        JobNotFound: There is no such job.
+        UnknownStep: It has no step of this name.  Nothing was written.
+        TransitionRefused: As for :func:`retry`.  Nothing was written.
+    """
+    with atomic():
+        job = _reopen(job_id, now, attempt, confirm_succeeded)
+        chosen = plan(job_id, step)
+        aside = [row.pk for row in _from(job, _live(job_id), step)]
+        Step.objects.filter(pk__in=aside).update(superseded=job.attempt or 1)
+        changes = {"step": step, "reused": list(chosen.reused), "again": list(chosen.again)}
+        actions.record("retry from", job_id, actor=actor, reason=reason, now=now, changes=changes)
+    return chosen
+
+
+def replay_skipped(
+    job_id: UUID, step: str, *, now: datetime, actor: Any = None, reason: str = ""
+) -> int:
+    """Retry a finished job so that ``step`` runs only the items it skipped.
+
+    Other steps keep their checkpoints.
+
+    Returns:
+        How many items will run again.
+
+    Raises:
+        JobNotFound: There is no such job.
+        UnknownStep: It has no finished iteration of this name that skipped anything.
+        TransitionRefused: The job has not ended.  Nothing was written in either case.
+    """
+    with atomic():
+        _reopen(job_id, now, None, confirm_succeeded=True)
+        row = Step.objects.filter(
+            job_id=job_id, name=step, superseded=0, state=StepState.SUCCEEDED
+        ).first()
+        if row is None or not row.skipped:
+            known = [r.name for r in _live(job_id) if r.skipped]
+            raise UnknownStep(job_id, step, known)
+        Step.objects.filter(pk=row.pk).update(state=StepState.REPLAYING)
+        changes = {"step": step, "items": len(row.skipped)}
+        actions.record("replay", job_id, actor=actor, reason=reason, now=now, changes=changes)
+    return len(row.skipped)
+
+
+def _reopen(
+    job_id: UUID,
+    now: datetime,
+    attempt: int | None,
+    confirm_succeeded: bool,  # noqa: FBT001
+) -> Job:
+    job = Job.objects.filter(pk=job_id).without_payloads().first()
+    if job is None:
+        raise JobNotFound(job_id)
+    allowed = FINAL if confirm_succeeded else FINAL - {State.SUCCEEDED}
+    moved = transitions.try_move(
+        job_id,
+        State.SCHEDULED,
+        now=now,
+        sources=allowed,
+        guard=Q() if attempt is None else Q(attempt=attempt),
+        **_fresh(job, now),
+    )
+    if not moved:
+        raise _refusal(job, attempt)
+    return job
+
+
+def _fresh(job: Job, now: datetime) -> dict[str, Any]:
+    changes = {
+        "available_at": now,
+        "failures": 0,
+        "crashes": 0,
+        "cancel_requested_at": None,
+        "cancel_forced": False,
+        "completed_code": "",
+        "dispatch_error": "",
+        "trigger": Trigger.OPERATOR,
+        "delivery": F("delivery") + 1,
+    }
+    if job.state in {State.SUCCEEDED, State.CANCELLED}:
+        # Celery's result backends keep the first success of an id for ever, and its workers
+        # refuse an id that was revoked: such a job runs under a new one.
+        changes["task_id"] = str(uuid4())
+    return changes
+
+
+def _refusal(job: Job, attempt: int | None) -> Exception:
+    state = Job.objects.values_list("state", "attempt").filter(pk=job.id).first()
+    if state and state[0] == State.SUCCEEDED:
+        return TransitionRefused(job.id, "retried", state[0], "confirm that it shall run again")
+    if state and attempt is not None and state[1] != attempt:
+        moved_on = f"attempt {state[1]} has begun since"
+        return TransitionRefused(job.id, "retried", state[0], moved_on)
+    return transitions.refusal(job.id, "retried", "cancel it first, or wait for its end")
+
+
+def _live(job_id: UUID) -> list[Step]:
+    return list(Step.objects.filter(job_id=job_id, superseded=0).order_by("position"))
+
+
+def _from(job: Job, rows: Iterable[Step], step: str) -> list[Step]:
+    """Return the steps to set aside: ``step``, all after it, and those it is a part of."""
+    rows = list(rows)
+    here = next((row.position for row in rows if row.name == step), None)
+    if here is None and step in job.declared_steps:
+        here = job.declared_steps.index(step)
+    if here is None:
+        known = dict.fromkeys([*job.declared_steps, *(row.name for row in rows)])
+        raise UnknownStep(job.id, step, known)
+    return [r for r in rows if r.position >= here or step.startswith(f"{r.name}/")]

@@ -1,0 +1,121 @@
+"""The schedule: jobs held in the database, and giving them to the broker when they are due.
+
+The dispatcher in every worker (and ``manage.py jobman dispatch``) calls
+:func:`dispatch_due` about once a second.  Any number may run at once: each job is moved by
+one guarded UPDATE and published by whoever won it.  Between that commit and the publish a
+process may die; the job then stands at queued without a message, and
+:mod:`celery_jobman.core.redelivery` sends it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db.models import Q
+
+from celery_jobman.core import transitions
+from celery_jobman.models import Job
+from celery_jobman.states import WAITING, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from uuid import UUID
+
+    Publish = Callable[[Job], None]
+
+logger = logging.getLogger("celery_jobman")
+
+#: How long a job waits in the database after the broker refused its message.
+REFUSED_DELAY = timedelta(seconds=5)
+
+
+def dispatch_due(publish: Publish, *, now: datetime, limit: int = 500) -> int:
+    """Give the broker up to ``limit`` scheduled jobs whose time has come.
+
+    Args:
+        publish: Called with each job; sends its message or raises.
+        now: Aware datetime to judge by.
+        limit: Most jobs to send in this call.
+
+    Returns:
+        How many messages were sent.  A job whose message was refused stays scheduled, with
+        the error noted, and the rest is left for the next call: the broker is away.
+    """
+    sent = 0
+    for job in Job.objects.due(now)[:limit]:
+        outcome = dispatch(job, publish, now=now)
+        if outcome is False:
+            break
+        sent += bool(outcome)
+    return sent
+
+
+def dispatch(job: Job, publish: Publish, *, now: datetime) -> bool | None:
+    """Move one scheduled job to queued and publish its message.
+
+    Returns:
+        True when the message was sent, False when the broker refused it (the job is scheduled
+        again), None when somebody else moved the job first or it had expired.
+    """
+    if job.expires_at is not None and job.expires_at <= now:
+        expire(job.id, now=now)
+        return None
+    delivery = job.delivery + 1
+    moved = transitions.try_move(
+        job.id,
+        State.QUEUED,
+        now=now,
+        sources=frozenset({State.SCHEDULED}),
+        guard=Q(delivery=job.delivery),
+        delivery=delivery,
+        queued_at=now,
+        dispatch_error="",
+    )
+    if not moved:
+        return None
+    job.delivery = delivery
+    return send(job, publish, now=now)
+
+
+def expire(job_id: UUID, *, now: datetime) -> None:
+    """Cancel a waiting job whose time to begin has passed (Celery's ``expires``)."""
+    reason = "it expired before a worker began it"
+    transitions.try_move(job_id, State.CANCELLED, now=now, sources=WAITING, error_message=reason)
+
+
+def send(job: Job, publish: Publish, *, now: datetime) -> bool:
+    """Publish a queued job; put it back on the schedule when the broker refuses it.
+
+    Returns:
+        Whether the message was sent.
+    """
+    try:
+        publish(job)
+    except Exception as error:  # noqa: BLE001 - whatever the transport raises
+        hold(job.id, job.delivery, error, now=now)
+        return False
+    return True
+
+
+def hold(
+    job_id: UUID,
+    delivery: int,
+    error: Exception,
+    *,
+    now: datetime,
+    delay: timedelta = REFUSED_DELAY,
+) -> None:
+    """Put a job whose message was refused back on the schedule, with the error noted."""
+    logger.warning("Message was refused job=%s error=%r", job_id, error)
+    transitions.try_move(
+        job_id,
+        State.SCHEDULED,
+        now=now,
+        sources=frozenset({State.QUEUED}),
+        guard=Q(delivery=delivery),
+        available_at=now + delay,
+        dispatch_error=f"{type(error).__name__}: {error}"[:1000],
+    )

@@ -1,0 +1,240 @@
+"""Steps: parts of a job that are done once, however often the job is attempted."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from celery_jobman.core import moments
+from celery_jobman.core.attempts import is_ours
+from celery_jobman.core.encoding import clean, encode
+from celery_jobman.core.iterations import Iteration
+from celery_jobman.exceptions import ClaimLost, StepConflict
+from celery_jobman.models import Job, Step, StepState
+from celery_jobman.models.database import atomic, home, route
+from celery_jobman.models.step import STEP_LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+
+class StepRunner:
+    """Runs the steps of one attempt of one job.
+
+    Args:
+        job_id: The job.
+        number: The attempt that runs; every checkpoint it writes names it.
+        declared: Names of the steps the task declares, in order.
+        checkpoint: Called before and after each step; raises when the body must stop.
+    """
+
+    def __init__(
+        self,
+        job_id: UUID,
+        number: int,
+        declared: Sequence[str] = (),
+        checkpoint: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.job_id = job_id
+        self.number = number
+        self.checkpoint = checkpoint
+        self.current = ""
+        #: Names of the steps whose checkpoints were reused, and the first that ran anew.
+        self.reused: list[str] = []
+        self.resumed_from = ""
+        self._declared = tuple(declared)
+        self._rows: dict[str, Step] | None = None
+        self._seen: dict[str, int] = {}
+        self._open: list[Iteration] = []
+
+    def run(  # noqa: D417 - *args and **kwargs are fn's
+        self, name: str, fn: Callable[..., Any], /, *args: Any, atomic: bool = False, **kwargs: Any
+    ) -> Any:
+        """Run ``fn`` once in the life of the job and remember what it returned.
+
+        The first attempt to reach this call runs ``fn(*args, **kwargs)`` and stores its
+        return value as the step's checkpoint.  Later attempts get the stored value and skip
+        ``fn``.
+
+        Args:
+            name: Identifies the step within its job; at most 200 characters with the names
+                of the steps around it.  A renamed step is a new step, so jobs already in
+                flight will run it again.
+            fn: The work.  What it returns must be JSON-encodable by
+                :class:`~django.core.serializers.json.DjangoJSONEncoder`.
+            atomic: Commit what ``fn`` wrote to the project's database, the checkpoint and a
+                check that this attempt still holds the job in one transaction: then the
+                step's effects in that database happen exactly once.
+
+        Returns:
+            What ``fn`` returned, as it reads back from JSON: a tuple comes back as a list,
+            and a datetime as an ISO 8601 string, on the first attempt as on the others.
+
+        Raises:
+            StepConflict: ``name`` was already used in this attempt.  Nothing was run.
+            UnencodableValue: The return value cannot be encoded.  Nothing is stored, so the
+                next attempt runs ``fn`` again.
+            RuntimeError: ``atomic=True`` inside an open transaction, whose later rollback
+                would undo the step.  Nothing was run.
+            Exception: Whatever ``fn`` raises passes through; the step is noted as failed.
+
+        Without ``atomic`` the step runs *at least* once: a worker killed after ``fn``
+        returned and before the checkpoint was written leaves no trace of the call.  Give
+        external effects an idempotency key.
+
+        Semantics: return values are kept and replayed as DBOS does for its steps, but are
+        matched by name, as in River's ``ResumableStep``, and not by the order of calls;
+        steps may therefore be reordered between releases.
+        """
+        path = self.enter(name)
+        row = self.rows.get(path)
+        if row is not None and row.state == StepState.SUCCEEDED:
+            self.reused.append(path)
+            return row.checkpoint
+        self.begin(path)
+        execute = self._execute_atomic if atomic else self._execute
+        with self.within(path):
+            result = execute(path, lambda: fn(*args, **kwargs))
+        moments.reached("step:checkpointed")
+        self.checkpoint()
+        return result
+
+    def iterate(self, name: str, source: Any, **options: Any) -> Iteration:
+        """Return an iteration over ``source`` that resumes at its cursor.
+
+        See :class:`~celery_jobman.core.iterations.Iteration` for the options.
+        """
+        path = self.enter(name)
+        iteration = Iteration(self, path, self.rows.get(path), source, **options)
+        self._open.append(iteration)
+        return iteration
+
+    def close(self) -> None:
+        """Save the cursors of iterations that the body left open."""
+        while self._open:
+            self._open.pop().close()
+
+    @property
+    def rows(self) -> dict[str, Step]:
+        """The job's live steps by name, read once for each attempt."""
+        if self._rows is None:
+            live = Step.objects.filter(job_id=self.job_id, superseded=0)
+            self._rows = {row.name: row for row in live}
+        return self._rows
+
+    def enter(self, name: str) -> str:
+        """Return the path of a step that begins here, and note its place in the order."""
+        path = f"{self.current}/{name}" if self.current else name
+        if path in self._seen:
+            raise StepConflict(self.job_id, path)
+        if not name or len(path) > STEP_LENGTH:
+            msg = f"a step's name must have 1 to {STEP_LENGTH} characters, but {path!r} was given"
+            raise ValueError(msg)
+        self._seen[path] = self._place(path)
+        return path
+
+    def _place(self, path: str) -> int:
+        if path in self._declared:
+            return self._declared.index(path)
+        return max(self._seen.values(), default=len(self._declared) - 1) + 1
+
+    def begin(self, path: str) -> None:
+        """Stop here if asked to; otherwise note that ``path`` runs in this attempt."""
+        self.checkpoint()
+        if self.reused or self.rows:
+            self.resumed_from = self.resumed_from or path
+        moments.reached("step:before")
+
+    @contextmanager
+    def within(self, path: str) -> Iterator[None]:
+        """Make ``path`` the current step; note it as failed when it raises."""
+        outer, self.current = self.current, path
+        began = timezone.now()
+        try:
+            yield
+        except Exception as error:
+            self._note_failure(path, error, began)
+            raise
+        finally:
+            self.current = outer
+
+    def _execute(self, path: str, call: Callable[[], Any]) -> Any:
+        began = timezone.now()
+        result = call()
+        moments.reached("step:work done")
+        return self._store(path, result, began)
+
+    def _execute_atomic(self, path: str, call: Callable[[], Any]) -> Any:
+        # The project's own connection: checkpoint and effects must share one transaction.
+        self.rows  # noqa: B018 - read before the transaction, through the usual connection
+        with route(None), transaction.atomic(using=home(), durable=True):
+            result = self._execute(path, call)
+            self.confirm_claim()
+            moments.reached("atomic:before commit")
+        return result
+
+    def confirm_claim(self) -> None:
+        """Make sure, until the transaction ends, that this attempt holds the job.
+
+        Raises:
+            ClaimLost: It does not; the transaction must be rolled back.
+        """
+        mine = Job.objects.filter(is_ours(self.job_id, self.number))
+        if not mine.update(current_step=self.current):
+            raise ClaimLost
+
+    def _store(self, path: str, result: Any, began: datetime) -> Any:
+        # Encode before the database is touched: an error raised inside a write would leave
+        # the caller's transaction unusable.
+        text = encode(result, f"what step {path!r} returned")
+        self.save(
+            path,
+            state=StepState.SUCCEEDED,
+            started_at=began,
+            finished_at=timezone.now(),
+            result=text,
+            error_message="",
+        )
+        return json.loads(text)
+
+    def save(self, path: str, **columns: Any) -> None:
+        """Write a step's row in one statement.
+
+        Raises:
+            ClaimLost: A later attempt has written the step.  Nothing was written.
+        """
+        known = self.rows.get(path)
+        columns["attempt"] = self.number
+        if known is None:
+            self._insert(path, columns)
+        else:
+            self._update(known, columns)
+
+    def _insert(self, path: str, columns: dict[str, Any]) -> None:
+        row = Step(job_id=self.job_id, name=path, position=self._seen[path], **columns)
+        try:
+            with atomic():
+                row.save(force_insert=True)
+        except IntegrityError as error:
+            raise ClaimLost from error
+        self.rows[path] = row
+
+    def _update(self, row: Step, columns: dict[str, Any]) -> None:
+        rows = Step.objects.filter(pk=row.pk, superseded=0, attempt__lte=self.number)
+        if not rows.update(**columns):
+            raise ClaimLost
+        for name, value in columns.items():
+            setattr(row, name, value)
+
+    def _note_failure(self, path: str, error: Exception, began: datetime) -> None:
+        message = clean(f"{type(error).__name__}: {error}", 1000)
+        try:
+            self.save(path, state=StepState.FAILED, started_at=began, error_message=message)
+        except (Exception, ClaimLost):  # noqa: BLE001 - the body's own error matters more
+            return

@@ -1,0 +1,164 @@
+"""Every error the package raises on purpose.
+
+Errors carry the values they speak of as attributes, and say in lower case what was
+asked, of which row, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
+
+class JobmanError(Exception):
+    """Base class of every error below."""
+
+
+class JobNotFound(JobmanError):
+    """No job has this id or task id."""
+
+    def __init__(self, reference: object) -> None:
+        super().__init__(f"there is no job {reference!s}; `jobman list` shows the ids there are")
+        self.reference = reference
+
+
+class TransitionRefused(JobmanError):
+    """A job's state does not lead where it was asked to go.  Nothing was written."""
+
+    def __init__(self, job_id: UUID, verb: str, state: str, hint: str = "") -> None:
+        advice = f"; {hint}" if hint else ""
+        super().__init__(f"job {job_id} is {state} and cannot be {verb}{advice}")
+        self.job_id = job_id
+        self.verb = verb
+        self.state = state
+
+
+class UnknownStep(JobmanError):
+    """The job has no step of this name, neither recorded nor declared."""
+
+    def __init__(self, job_id: UUID, step: str, known: Iterable[str]) -> None:
+        self.job_id = job_id
+        self.step = step
+        self.known = tuple(known)
+        names = ", ".join(self.known) or "none"
+        super().__init__(f"job {job_id} has no step {step!r}; its steps are: {names}")
+
+
+class StepConflict(JobmanError):
+    """A step name was used twice in one attempt.  Nothing was run or stored."""
+
+    def __init__(self, job_id: UUID, step: str) -> None:
+        super().__init__(
+            f"job {job_id} uses the step name {step!r} twice in one attempt;"
+            f" give each step its own name, for example {step + ':2'!r}"
+        )
+        self.job_id = job_id
+        self.step = step
+
+
+class UnencodableValue(JobmanError, TypeError):
+    """A value cannot be written as JSON.  No row was written."""
+
+    def __init__(self, what: str, value: object, reason: object = "") -> None:
+        advice = "pass an id, a string or another JSON value instead"
+        because = f" ({reason})" if reason else ""
+        kind = type(value).__name__
+        super().__init__(f"{what} is a {kind} and cannot be written as JSON{because}; {advice}")
+        self.what = what
+        self.value = value
+
+
+class ArgumentsRefused(JobmanError, TypeError):
+    """Edited arguments do not fit the task's signature.  Nothing was written."""
+
+    def __init__(self, task: str, reason: object) -> None:
+        super().__init__(f"the arguments do not fit {task}: {reason}")
+        self.task = task
+
+
+class UnknownTask(JobmanError):
+    """The task is not registered in this process.  Nothing was written."""
+
+    def __init__(self, task: str) -> None:
+        super().__init__(
+            f"no task is registered as {task!r}; check the spelling and that the app that"
+            " defines it is in INSTALLED_APPS"
+        )
+        self.task = task
+
+
+class DatabaseUnwritable(JobmanError):
+    """The job's row could not be written, so nothing was enqueued."""
+
+    def __init__(self, task: str, reason: object) -> None:
+        super().__init__(
+            f"{task} was not enqueued: its row could not be written ({reason}); no message"
+            " was sent, call again when the database accepts writes"
+        )
+        self.task = task
+
+
+class NotInAJob(JobmanError):
+    """A function that needs a running job was called outside one."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} works only inside a running job")
+
+
+class JobFailed(JobmanError):
+    """The task said so itself, through ``self.fail(reason)``; it is not retried."""
+
+
+class JobLost(JobmanError):
+    """The worker that ran the job died, and no attempt is left."""
+
+
+class JobPoisoned(JobLost):
+    """The job's worker died in as many attempts as ``JOBMAN["POISON_LIMIT"]`` allows."""
+
+
+class ControlFlow(BaseException):
+    """Base of what unwinds a task's body on purpose.
+
+    These derive from ``BaseException`` so that a broad ``except Exception`` in a task does
+    not swallow them.  The task class catches every one before Celery can see it.
+    """
+
+
+class JobCancelled(ControlFlow):
+    """A person asked the running job to stop."""
+
+
+class JobInterrupted(ControlFlow):
+    """The worker is stopping; the job goes on elsewhere from its last checkpoint."""
+
+
+class ClaimLost(ControlFlow):
+    """Another worker holds the job by now; this attempt may not write any more."""
+
+
+class JobReleased(ControlFlow):
+    """The task put itself back, to run again later."""
+
+    def __init__(self, delay: float = 0.0) -> None:
+        super().__init__(delay)
+        self.delay = delay
+
+
+class JobSkipped(ControlFlow):
+    """The task found that there is nothing to do."""
+
+    def __init__(self, code: str = "skipped") -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class JobGivenUp(ControlFlow):
+    """The task failed for good by its own decision."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

@@ -1,0 +1,24 @@
+"""The tables, and the questions that may be asked of them."""
+
+from __future__ import annotations
+
+from celery_jobman.models.action import JobAction
+from celery_jobman.models.attempt import Attempt, Outcome, Trigger
+from celery_jobman.models.job import Job
+from celery_jobman.models.log import LogLine
+from celery_jobman.models.queue import Queue
+from celery_jobman.models.step import Step, StepState
+from celery_jobman.models.worker import Worker
+
+__all__ = [
+    "Attempt",
+    "Job",
+    "JobAction",
+    "LogLine",
+    "Outcome",
+    "Queue",
+    "Step",
+    "StepState",
+    "Trigger",
+    "Worker",
+]

@@ -1,0 +1,78 @@
+"""Which database connection the package's statements go through.
+
+Outside workers that is the project's own: the alias its routers choose for
+:class:`~celery_jobman.models.Job`, so that a project's transactions (and the rollback at the
+end of each of its ``TestCase`` tests) cover jobman's rows too.  A worker sends them through a
+connection of jobman's own: it calls :func:`route` and every manager follows.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from django.apps import apps
+from django.core.checks import Warning as CheckWarning
+from django.db import models, router, transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.core.checks import CheckMessage
+
+M = TypeVar("M", bound=models.Model)
+
+_alias: ContextVar[str | None] = ContextVar("jobman_database", default=None)
+
+
+def home() -> str:
+    """Return the alias under which the project keeps jobman's tables."""
+    return router.db_for_write(apps.get_model("jobman", "Job"))
+
+
+def using() -> str:
+    """Return the alias that statements issued here and now go through."""
+    return _alias.get() or home()
+
+
+@contextmanager
+def route(alias: str | None) -> Iterator[None]:
+    """Send the statements of this block through ``alias`` (None: the project's own)."""
+    token = _alias.set(alias)
+    try:
+        yield
+    finally:
+        _alias.reset(token)
+
+
+def atomic(**options: Any) -> transaction.Atomic:
+    """Return ``transaction.atomic()`` on the connection that :func:`using` names."""
+    return transaction.atomic(using=using(), **options)
+
+
+class RoutedManager(models.Manager[M], Generic[M]):
+    """A manager whose querysets follow :func:`route`."""
+
+    def get_queryset(self) -> models.QuerySet[M]:
+        """Return all rows, through the routed connection unless one was named."""
+        alias = self._db or _alias.get()
+        queryset = super().get_queryset()
+        return queryset.using(alias) if alias else queryset
+
+
+class JobmanModel(models.Model):
+    """What all tables share: managers that follow :func:`route`."""
+
+    class Meta:
+        abstract = True
+
+    #: Where conditional indexes do not exist (MySQL, MariaDB) Django creates plain ones
+    #: instead.  That is what we want there, so its warning would only alarm.
+    _silenced: ClassVar[frozenset[str]] = frozenset({"models.W037"})
+
+    @classmethod
+    def check(cls, **kwargs: Any) -> list[CheckMessage]:
+        """Run Django's model checks, without the warning that means no harm here."""
+        found = super().check(**kwargs)
+        return [m for m in found if not (isinstance(m, CheckWarning) and m.id in cls._silenced)]

@@ -1,0 +1,1 @@
+"""Everything that touches Celery: the task class, receivers, bootsteps and the broker."""

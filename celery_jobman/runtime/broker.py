@@ -1,0 +1,87 @@
+"""The broker: publishing a job's message, and asking how many messages a queue holds."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from celery import current_app
+from django.db import transaction
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from celery_jobman.conf import settings
+from celery_jobman.core import moments, schedule
+from celery_jobman.models.database import using
+from celery_jobman.runtime import messages
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from celery_jobman.models import Job
+
+
+def publish(
+    job: Job, *, app: Celery | None = None, options: dict[str, Any] | None = None, **extra: Any
+) -> None:
+    """Send a queued job's message, within ``JOBMAN["PUBLISH_TIMEOUT"]``.
+
+    Args:
+        job: The job with all its columns.
+        app: The Celery app; by default the current one.
+        options: The caller's publish options, if the job was written in this call.
+        **extra: Further options of ``send_task``, such as ``producer``.
+
+    Raises:
+        kombu.exceptions.OperationalError: The broker is away.  Nothing was sent, as far as
+            can be known.
+    """
+    wanted = messages.publish_options(job, options)
+    wanted.setdefault("retry_policy", RETRY_POLICY)
+    wanted.setdefault("timeout", settings().publish_timeout.total_seconds())
+    args, kwargs = messages.decode(job.args), messages.decode(job.kwargs)
+    (app or current_app).send_task(
+        job.task, args, kwargs, add_to_parent=False, **{**wanted, **extra}
+    )
+    moments.reached("published")
+
+
+#: One further try at once, for a pooled connection that went stale; then it is a worker's turn.
+RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+
+
+def publish_on_commit(job: Job, *, app: Celery, options: dict[str, Any], **extra: Any) -> None:
+    """Send a job's message once its row is committed; a worker does it if this fails."""
+    alias = using()
+    send = partial(_deliver, job, app=app, options=options, **extra)
+    if settings().after_commit and options.get("after_commit", True):
+        transaction.on_commit(send, using=alias)
+    else:
+        send()
+
+
+def _deliver(job: Job, **how: Any) -> None:
+    moments.reached("enqueued")
+    schedule.send(job, partial(publish, **how), now=timezone.now())
+
+
+def dispatch(job: Job) -> None:
+    """Give a scheduled job that is due now to the broker; a worker does it if this fails."""
+    schedule.dispatch(job, publish, now=timezone.now())
+
+
+def depth(queue: str, app: Celery | None = None) -> int:
+    """Return how many messages wait in a broker queue; 0 when the queue does not exist.
+
+    Raises:
+        kombu.exceptions.OperationalError: The broker is away.
+    """
+    celery = app or current_app
+    with celery.connection_or_acquire() as connection:
+        try:
+            with connection.channel() as channel:
+                return int(channel.queue_declare(queue=queue, passive=True).message_count)
+        except connection.channel_errors:
+            return 0
+        except connection.connection_errors as error:
+            raise OperationalError(str(error)) from error

@@ -1,0 +1,84 @@
+"""Enqueueing: what ``JobTask.apply_async`` does once it is known to make a job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.core.exceptions import AppRegistryNotReady
+from django.utils import timezone
+
+from celery_jobman.core import jobs
+from celery_jobman.runtime import broker, connection, messages
+from celery_jobman.runtime.running import current_job
+
+if TYPE_CHECKING:
+    from celery import Task
+    from celery.result import AsyncResult
+
+    from celery_jobman.models import Job
+    from celery_jobman.runtime.running import RunningJob
+
+#: Options that must stay with the call, because they cannot be written to a row.
+OF_THIS_CALL = ("producer", "publisher", "connection", "router")
+#: Options of ours that Celery does not know.
+OURS = ("owner", "tags", "attribs", "after_commit", "track")
+
+
+def is_installed() -> bool:
+    """Whether Django is set up and ``celery_jobman`` is one of its apps."""
+    try:
+        return apps.is_installed("celery_jobman")
+    except AppRegistryNotReady:
+        return False
+
+
+def enqueue(task: Task, args: Any, kwargs: Any, options: dict[str, Any]) -> AsyncResult:
+    """Write a job and see to its message; or note the retry of the job that runs.
+
+    Raises:
+        UnencodableValue: An argument is not JSON.  Nothing was written or sent.
+        DatabaseUnwritable: The row could not be written.  Nothing was sent.
+    """
+    here = current_job()
+    if here is not None and _is_retry(task, options, here):
+        here.next_attempt = messages.changed_by_retry(task, args, kwargs, options)
+        return task.AsyncResult(here.task_id)
+    job = messages.compose(task, args, kwargs, options.pop("task_id", None), options)
+    _relate(job, here)
+    with connection.enqueueing():
+        jobs.enqueue(job, now=timezone.now())
+        if job.available_at is None:
+            _send(task, job, options)
+    return _result(task, job, options)
+
+
+def _is_retry(task: Task, options: dict[str, Any], here: RunningJob) -> bool:
+    """Celery's ``retry`` and our own publish the task anew under its own id."""
+    same = options.get("task_id") == here.task_id and task.name == here.task
+    return same and (options.get("retries") or 0) > (here.request.retries or 0)
+
+
+def _relate(job: Job, here: RunningJob | None) -> None:
+    if here is None or here.eager:
+        return
+    job.parent_id = here.id
+    if job.task_id == here.task_id:
+        here.replaced_by = job.id
+    if job.root_id == job.task_id:
+        job.root_id = here.request.root_id or here.task_id
+
+
+def _send(task: Task, job: Job, options: dict[str, Any]) -> None:
+    live = {name: options[name] for name in OF_THIS_CALL if options.get(name) is not None}
+    live |= {"result_cls": task.AsyncResult, "task_type": task}
+    broker.publish_on_commit(job, app=task.app, options=options, **live)
+
+
+def _result(task: Task, job: Job, options: dict[str, Any]) -> AsyncResult:
+    result = task.AsyncResult(job.task_id)
+    result.ignored = options.get("ignore_result")
+    parent = task.app.current_worker_task
+    if parent and options.get("add_to_parent", True):
+        parent.add_trail(result)
+    return result

@@ -1,0 +1,227 @@
+"""Execution: claim, run the body, end the attempt; what ``JobTask.__call__`` does."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from celery.exceptions import Ignore
+from django.utils import timezone
+
+from celery_jobman.conf import settings
+from celery_jobman.core import attempts, moments
+from celery_jobman.core.endings import Run
+from celery_jobman.exceptions import ClaimLost, ControlFlow
+from celery_jobman.models import Attempt, Job
+from celery_jobman.runtime import (
+    arrears,
+    capture,
+    connection,
+    identity,
+    injection,
+    messages,
+    outcomes,
+    results,
+    supervisor,
+)
+from celery_jobman.runtime.running import RunningJob, current_job, running
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from celery import Task
+
+    from celery_jobman.core.endings import Ending
+
+logger = logging.getLogger("celery_jobman")
+
+
+def execute(task: Task, args: Any, kwargs: Any) -> Any:
+    """Run one attempt of the job that ``task.request`` carries.
+
+    Returns:
+        What the task returned.
+
+    Raises:
+        celery.exceptions.Ignore: The message is stale or a duplicate, or the job was
+            cancelled; Celery acknowledges the message and does nothing.
+        celery.exceptions.Retry: The job will run again; its row says when.
+        Exception: The job failed for good with this.
+    """
+    job = begin(task)
+    with running(job):
+        verdict = _run(task, job, args, kwargs)
+        if verdict.ending is not None:
+            settle(job, verdict.ending)
+    if verdict.revoked:
+        results.revoke(task, job.request)
+    if verdict.error is not None:
+        raise verdict.error
+    return verdict.value
+
+
+def begin(task: Task) -> RunningJob:
+    """Claim the job of the message, or adopt a message that has none.
+
+    Raises:
+        celery.exceptions.Ignore: The claim was refused.
+    """
+    run = _claimed(task)
+    if run is None:
+        logger.info("Message dropped task=%s task_id=%s", task.name, task.request.id)
+        raise Ignore("stale or duplicate message")
+    moments.reached("claimed")
+    job = RunningJob(run, task.request, tuple(getattr(task, "steps", ())))
+    if not job.eager:
+        injection.prepare()
+        supervisor.wake()
+    capture.attach()
+    return job
+
+
+def _claimed(task: Task) -> Run | None:
+    try:
+        with connection.private():
+            return connection.patiently(lambda: _claim(task), "claim")
+    except connection.OUTAGE as error:
+        # The row still says queued; redelivery sends the job out again.
+        logger.exception("Job could not be claimed task=%s task_id=%s", task.name, task.request.id)
+        raise Ignore("the database is away") from error
+
+
+def _claim(task: Task) -> Run | None:
+    header = messages.header_of(task.request)
+    if header is None:
+        return _adopt(task)
+    if task.request.is_eager:
+        header = _next(header)
+    run = run_of(task, UUID(header["job"]), header["attempt"])
+    return run if attempts.claim(run, header["delivery"]) else None
+
+
+def _next(header: dict[str, Any]) -> dict[str, Any]:
+    """An eager retry carries the header of the attempt before it."""
+    row = Job.objects.only("attempt", "delivery").get(pk=header["job"])
+    return {**header, "attempt": row.attempt + 1, "delivery": row.delivery}
+
+
+def run_of(task: Task, job_id: UUID, number: int, trigger: str = "automatic") -> Run:
+    """Return the run that begins here and now."""
+    worker = identity.current()
+    return Run(
+        job_id=job_id,
+        task=task.name,
+        number=number,
+        started_at=timezone.now(),
+        worker_id=worker.worker_id if worker else None,
+        hostname=task.request.hostname or "",
+        pid=os.getpid(),
+        trigger=trigger,
+        code_version=settings().code_version,
+    )
+
+
+def _adopt(task: Task) -> Run | None:
+    """Write the row of a job that ``send_task``, beat or a foreign producer enqueued."""
+    request = task.request
+    if (request.delivery_info or {}).get("redelivered") and _is_known(request.id):
+        return None
+    job = messages.from_request(task, request)
+    job.eager = bool(request.is_eager)
+    run = run_of(task, job.id, 1)
+    attempts.adopt(job, run)
+    request.headers = {**(request.headers or {}), messages.HEADER: messages.header(job)}
+    return run
+
+
+def _is_known(task_id: str) -> bool:
+    return Job.objects.filter(task_id=task_id).exists()
+
+
+def _run(task: Task, job: RunningJob, args: Any, kwargs: Any) -> outcomes.Verdict:
+    try:
+        with body(job):
+            moments.reached("before body")
+            value = task.run(*args, **kwargs)
+        return outcomes.returned(task, job, value)
+    except BaseException as error:  # noqa: BLE001 - control flow must not reach Celery
+        return _judge(error, task, job)
+
+
+def _judge(error: BaseException, task: Task, job: RunningJob) -> outcomes.Verdict:
+    with connection.private():
+        return connection.patiently(lambda: outcomes.judge(error, task, job), "outcome")
+
+
+@contextmanager
+def body(job: RunningJob) -> Iterator[None]:
+    """Mark the part in which a cancel may be raised; save what iterations left open."""
+    job.in_body = True
+    try:
+        yield
+    finally:
+        job.in_body = False
+        with connection.private():
+            _close(job)
+
+
+def _close(job: RunningJob) -> None:
+    try:
+        job.runner.close()
+    except (Exception, ControlFlow):
+        logger.exception("Cursor could not be saved job=%s", job.id)
+
+
+def settle(job: RunningJob, ending: Ending) -> None:
+    """End the attempt in the database; a lost claim is noted, and changes nothing."""
+    moments.reached("finishing")
+    full = _complete(job, ending)
+    try:
+        with connection.private(), job.lock:
+            connection.patiently(lambda: _finish(job, full), "finish")
+    except ClaimLost:
+        logger.warning("Attempt lost its claim job=%s attempt=%s", job.id, job.attempt)
+        raise Ignore("the job runs elsewhere") from None
+    except Exception:
+        logger.exception("End of an attempt could not be written yet job=%s", job.id)
+        arrears.owe(partial(_finish, job, full))
+        supervisor.wake()
+    moments.reached("finished")
+
+
+def _complete(job: RunningJob, ending: Ending) -> Ending:
+    step = "" if ending.to == State.SUCCEEDED else job.runner.current
+    changes = {"current_step": step, **ending.changes}
+    return replace(
+        ending,
+        changes=changes,
+        resumed_from=job.runner.resumed_from,
+        lines_dropped=job.lines_dropped,
+    )
+
+
+def _finish(job: RunningJob, ending: Ending) -> None:
+    try:
+        attempts.finish(job.run, ending, now=timezone.now(), lines=tuple(job.lines))
+    except ClaimLost:
+        if not _was_written(job):
+            raise
+    job.lines.clear()
+
+
+def _was_written(job: RunningJob) -> bool:
+    """A connection that broke during COMMIT may have committed before the second try."""
+    mine = Attempt.objects.filter(job_id=job.id, number=job.attempt, pid=job.run.pid)
+    return mine.filter(worker_id=job.run.worker_id, started_at=job.run.started_at).exists()
+
+
+def is_nested(task: Task) -> bool:
+    """Whether the task is called as a function by the body of the very job that runs."""
+    job = current_job()
+    return job is not None and job.request is task.request

@@ -1,0 +1,207 @@
+"""Keeping: what a worker's main process does for the jobs, in one thread beside the event loop.
+
+The thread gives the heartbeat, dispatches what is due, rescues what dead workers held, sends
+lost messages again, kills the process of a job whose cancel was ignored, and ends attempts
+whose process died.  Notes from the event loop arrive in its inbox, on which it also sleeps.
+It never gives up: what fails is logged and tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from datetime import timedelta
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import celery
+import django
+from celery.worker import state as celery_state
+from django.db import connections
+from django.utils import timezone
+
+from celery_jobman.conf import settings
+from celery_jobman.core import cancellation, redelivery, rescue, schedule, workers
+from celery_jobman.models import Job, Worker
+from celery_jobman.runtime import broker, results
+from celery_jobman.runtime.connection import OUTAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from celery_jobman.runtime.identity import Identity
+
+    Note = Callable[[Identity], object]
+
+logger = logging.getLogger("celery_jobman")
+
+#: Seconds that a body has to honour a cancel raised inside it before its process is killed.
+KILL_AFTER = timedelta(seconds=5)
+#: Seconds between two looks for messages that the broker lost.
+LOOK_FOR_LOST = 5.0
+#: Seconds between two notes that queues have a consumer.
+NOTE_QUEUES = 30.0
+
+#: Tries of a note while the database is away, one a second.
+TRIES = 600
+
+_inbox: SimpleQueue[Note] = SimpleQueue()
+
+
+def note(work: Note) -> None:
+    """Leave a note for the thread; returns at once.
+
+    Args:
+        work: Called in the thread with this worker's identity; it may use the database.
+    """
+    _inbox.put(work)
+
+
+class Keeping(Thread):
+    """The thread."""
+
+    def __init__(self, controller: Any, me: Identity) -> None:
+        super().__init__(name="jobman-keeper", daemon=True)
+        self.controller = controller
+        self.me = me
+        self.leaving = False
+        self._due: dict[Callable[[], object], float] = {}
+
+    def run(self) -> None:
+        """Work until the process ends."""
+        while not self.leaving:
+            for duty, period in self._duties():
+                if time.monotonic() >= self._due.get(duty, 0.0):
+                    self._due[duty] = time.monotonic() + period
+                    self._attempt(duty)
+            self._read_inbox()
+
+    def _duties(self) -> list[tuple[Callable[[], object], float]]:
+        chosen = settings()
+        return [
+            (self.beat, chosen.heartbeat.total_seconds()),
+            (self.dispatch, chosen.dispatch_every.total_seconds()),
+            (self.rescue, chosen.rescue_every.total_seconds()),
+            (self.redeliver, LOOK_FOR_LOST),
+            (self.enforce, 1.0),
+            (self.note_queues, NOTE_QUEUES),
+        ]
+
+    def _attempt(self, duty: Callable[[], object]) -> None:
+        try:
+            duty()
+        except OUTAGE as error:
+            logger.warning("Keeper's duty put off duty=%s error=%r", duty.__name__, error)
+            connections.close_all()
+        except Exception:
+            logger.exception("Keeper's duty failed duty=%s", duty.__name__)
+            connections.close_all()
+
+    def _read_inbox(self) -> None:
+        wait = settings().dispatch_every.total_seconds()
+        try:
+            work = _inbox.get(timeout=min(wait, 1.0))
+        except Empty:
+            return
+        for _ in range(TRIES):
+            try:
+                work(self.me)
+            except OUTAGE as error:
+                logger.warning("Keeper's note put off error=%r", error)
+                connections.close_all()
+                time.sleep(1.0)
+            except Exception:
+                logger.exception("Keeper's note failed")
+                return
+            else:
+                return
+
+    def beat(self) -> None:
+        """Give the worker's sign of life."""
+        reserved = len(celery_state.reserved_requests) - len(celery_state.active_requests)
+        if not workers.beat(self.me.worker_id, reserved=max(reserved, 0)):
+            workers.arrive(self._row())
+
+    def dispatch(self) -> None:
+        """Give the broker the jobs that are due."""
+        schedule.dispatch_due(broker.publish, now=timezone.now())
+
+    def rescue(self) -> None:
+        """Take back what dead workers held."""
+        rescued = rescue.rescue_lost()
+        for entry in rescued:
+            logger.warning("Job rescued job=%s state=%s", entry.job_id, entry.state)
+        results.ended(rescued)
+
+    def redeliver(self) -> None:
+        """Send queued jobs again whose messages the broker lost."""
+        now, after = timezone.now(), settings().redeliver_after
+        queues = redelivery.overdue(now=now, after=after)
+        if not queues or not self._leads(now):
+            return
+        held = sum(self._alive(now).values_list("reserved", flat=True))
+        for queue in queues:
+            messages = broker.depth(queue, self.controller.app) + held
+            sent = redelivery.redeliver(queue, messages, broker.publish, now=now, after=after)
+            if sent:
+                logger.warning("Lost messages sent again queue=%s count=%s", queue, sent)
+
+    def _alive(self, now: datetime) -> Any:
+        return Worker.objects.alive(now, settings().worker_lost_after)
+
+    def _leads(self, now: datetime) -> bool:
+        """One worker does it; two would send twice."""
+        first = self._alive(now).order_by("id").values_list("id", flat=True).first()
+        return bool(first == self.me.worker_id)
+
+    def enforce(self) -> None:
+        """Kill the pool processes of jobs that ignore their cancel (prefork only)."""
+        pids = self._pool_pids()
+        if not pids:
+            return
+        now = timezone.now()
+        asked = Job.objects.held_by(self.me.worker_id).filter(cancel_requested_at__isnull=False)
+        for job in asked.filter(pid__in=pids).without_payloads():
+            grace = timedelta() if job.cancel_forced else settings().cancel_grace
+            asked_at = job.cancel_requested_at
+            if asked_at is not None and now - asked_at > grace + KILL_AFTER:
+                self._kill(job, now)
+
+    def _kill(self, job: Job, now: datetime) -> None:
+        pid = job.pid
+        if pid is not None and cancellation.stop_by_force(job, now=now):
+            os.kill(pid, signal.SIGKILL)
+            logger.warning("Process of a cancelled job killed job=%s pid=%s", job.id, pid)
+            results.cancelled(job.id)
+
+    def _pool_pids(self) -> list[int]:
+        pool = getattr(getattr(self.controller, "pool", None), "_pool", None)
+        return [process.pid for process in getattr(pool, "_pool", None) or () if process.pid]
+
+    def note_queues(self) -> None:
+        """Note which queues this worker consumes."""
+        workers.consume(self._queues(), now=timezone.now())
+
+    def _queues(self) -> list[str]:
+        return sorted(self.controller.app.amqp.queues.consume_from)
+
+    def _row(self) -> Worker:
+        versions = {
+            "celery": celery.__version__,
+            "django": django.get_version(),
+            "python": ".".join(map(str, sys.version_info[:3])),
+        }
+        return Worker(
+            id=self.me.worker_id,
+            hostname=self.me.hostname,
+            pid=os.getpid(),
+            pool=self.me.pool,
+            concurrency=self.controller.concurrency or 0,
+            queues=self._queues(),
+            versions=versions,
+        )

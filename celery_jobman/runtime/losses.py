@@ -1,0 +1,107 @@
+"""Losses: ending attempts whose process died or was killed by a hard time limit."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from billiard.exceptions import TimeLimitExceeded
+from celery import current_app
+from django.utils import timezone
+
+from celery_jobman.core import cancellation, redelivery, rescue, schedule
+from celery_jobman.core.endings import delay_of
+from celery_jobman.exceptions import TransitionRefused, UnknownTask
+from celery_jobman.models import Job
+from celery_jobman.runtime import broker, results
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from celery_jobman.core.rescue import Rescued
+    from celery_jobman.runtime.identity import Identity
+
+logger = logging.getLogger("celery_jobman")
+
+#: How long a job waits that the worker's code does not know.
+UNKNOWN_DELAY = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """What the event loop knew of a process that died."""
+
+    task_id: str
+    pid: int | None
+    header: dict[str, Any] | None
+    why: str
+    error: Exception
+
+
+def settle(loss: Loss, me: Identity) -> None:
+    """End the attempt that a dead process held, or send its unclaimed job out again."""
+    job = _held(loss, me)
+    if job is None:
+        _resend(loss)
+        return
+    now = timezone.now()
+    if isinstance(loss.error, TimeLimitExceeded):
+        taken = rescue.time_out(job, loss.why, now=now, delay=_delay(job), final=_is_final(job))
+    else:
+        taken = rescue.lose(job, loss.why, now=now)
+    if taken is not None:
+        _tell(taken, loss)
+
+
+def _held(loss: Loss, me: Identity) -> Job | None:
+    held = Job.objects.filter(task_id=loss.task_id, state=State.RUNNING, worker_id=me.worker_id)
+    return held.filter(pid=loss.pid).first()
+
+
+def _resend(loss: Loss) -> None:
+    """The process died between taking the message and claiming the job."""
+    if loss.header is not None:
+        job_id, delivery = UUID(loss.header["job"]), loss.header["delivery"]
+        redelivery.resend(job_id, delivery, broker.publish, now=timezone.now())
+
+
+def revoked(header: dict[str, Any], me: Identity, *, expired: bool) -> None:
+    """End a job that Celery's own ``revoke`` or ``expires`` stopped."""
+    job_id, now = UUID(header["job"]), timezone.now()
+    if expired:
+        schedule.expire(job_id, now=now)
+        return
+    with suppress(TransitionRefused):
+        cancellation.cancel(job_id, now=now, actor=me.hostname, reason="revoked through Celery")
+    job = Job.objects.filter(pk=job_id, state=State.RUNNING, attempt=header["attempt"]).first()
+    if job is not None:
+        cancellation.stop_by_force(job, now=now)
+
+
+def unknown(header: dict[str, Any], name: str, me: Identity) -> None:
+    """Put a job back whose task this worker does not know: another one, or newer code, may."""
+    error = UnknownTask(name)
+    logger.error("Task is not known here, its job waits task=%s worker=%s", name, me.hostname)
+    job_id, delivery = UUID(header["job"]), header["delivery"]
+    schedule.hold(job_id, delivery, error, now=timezone.now(), delay=UNKNOWN_DELAY)
+
+
+def _delay(job: Job) -> timedelta:
+    task = current_app.tasks.get(job.task)
+    return delay_of(getattr(task, "backoff", 0), job.failures + 1)
+
+
+def _is_final(job: Job) -> bool:
+    return bool(getattr(current_app.tasks.get(job.task), "fail_on_timeout", False))
+
+
+def _tell(taken: Rescued, loss: Loss) -> None:
+    logger.warning("Attempt lost job=%s state=%s why=%s", taken.job_id, taken.state, loss.why)
+    if taken.state == State.FAILED:
+        results.failed(taken.job_id, loss.error)
+    else:
+        results.ended([taken])

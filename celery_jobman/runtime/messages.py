@@ -1,0 +1,191 @@
+"""Messages: between Celery's publish options and the columns of a job's row."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+from kombu.utils import json
+from kombu.utils.uuid import uuid as celery_uuid
+
+from celery_jobman.conf import settings
+from celery_jobman.core.redaction import preview
+from celery_jobman.exceptions import UnencodableValue
+from celery_jobman.models import Job
+from celery_jobman.models.ids import uuid7
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from celery import Task
+    from celery.app.task import Context
+
+#: Name of our message header.
+HEADER = "jobman"
+
+#: Publish options that have a column of their own, or make sense only for one publish.
+NOT_STORED = frozenset({
+    "task_id", "countdown", "eta", "expires", "queue", "priority", "retries", "producer",
+    "publisher", "connection", "add_to_parent", "router", "result_cls", "task_type", "shadow",
+    "root_id", "owner", "tags", "attribs", "after_commit", "track",
+})  # fmt: skip
+
+
+def encode(value: Any, what: str) -> str:
+    """Return ``value`` as JSON text that keeps Celery's types (dates, decimals, UUIDs …).
+
+    Raises:
+        UnencodableValue: It cannot be written; ``what`` names it in the message.
+    """
+    try:
+        return json.dumps(value)  # type: ignore[no-any-return]
+    except (TypeError, ValueError) as error:
+        raise UnencodableValue(what, value, error) from error
+
+
+def decode(text: str) -> Any:
+    """Return what :func:`encode` wrote."""
+    return json.loads(text)
+
+
+def encode_arguments(args: Any, kwargs: Any) -> tuple[str, str]:
+    """Return arguments as JSON text.
+
+    Raises:
+        UnencodableValue: The message names the first argument that cannot be written.
+    """
+    try:
+        return json.dumps(list(args or ())), json.dumps(dict(kwargs or {}))
+    except (TypeError, ValueError):
+        for position, item in enumerate(args or ()):
+            encode(item, f"argument {position + 1}")
+        for name, item in (kwargs or {}).items():
+            encode(item, f"argument {name!r}")
+        raise
+
+
+def compose(
+    task: Task, args: Any, kwargs: Any, task_id: str | None, options: dict[str, Any]
+) -> Job:
+    """Return an unsaved job for a call of ``task.apply_async`` with these options."""
+    now = timezone.now()
+    job_id = uuid7()
+    job = Job(id=job_id, task_id=task_id or str(job_id), task=task.name)
+    job.args, job.kwargs = encode_arguments(args, kwargs)
+    job.preview = _preview(job)
+    job.queue = _queue(task, args, kwargs, options)
+    job.available_at = due(options, now)
+    job.state = State.SCHEDULED if job.available_at else State.QUEUED
+    job.expires_at = _moment(options.get("expires"), now)
+    job.priority = options.get("priority")
+    job.retries = options.get("retries") or 0
+    job.root_id = options.get("root_id") or job.task_id
+    job.group_id = options.get("group_id") or ""
+    job.label = options.get("shadow") or ""
+    job.message = encode(_stored(options), "a message option")
+    _describe(job, task, options)
+    return job
+
+
+def _describe(job: Job, task: Task, options: dict[str, Any]) -> None:
+    job.max_attempts = getattr(task, "max_attempts", None)
+    job.declared_steps = list(getattr(task, "steps", ()))
+    tags: Any = options.get("tags") or getattr(task, "tags", ())
+    job.tags = list(tags)
+    job.attribs = dict(options.get("attribs") or {})
+    owner = options.get("owner")
+    job.owner_id = getattr(owner, "pk", owner)
+    job.code_version = settings().code_version
+
+
+def from_request(task: Task, request: Context) -> Job:
+    """Return an unsaved job for a message that somebody else published."""
+    options = request.as_execution_options()
+    delivery = request.delivery_info or {}
+    options["priority"] = delivery.get("priority")
+    options["queue"] = delivery.get("routing_key") or ""
+    return compose(task, request.args, request.kwargs, request.id, options)
+
+
+def changed_by_retry(task: Task, args: Any, kwargs: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns that a call of ``self.retry`` with these options changes."""
+    columns: dict[str, Any] = {"retries": options["retries"]}
+    columns["args"], columns["kwargs"] = encode_arguments(args, kwargs)
+    columns["message"] = encode(_stored(options), "a message option")
+    columns["queue"] = _queue(task, args, kwargs, options)
+    columns["priority"] = options.get("priority")
+    columns["available_at"] = due(options, timezone.now())
+    return columns
+
+
+def _preview(job: Job) -> str:
+    return preview(*job.arguments)
+
+
+def _stored(options: dict[str, Any]) -> dict[str, Any]:
+    kept = {k: v for k, v in options.items() if v is not None and k not in NOT_STORED}
+    headers = {k: v for k, v in (kept.pop("headers", None) or {}).items() if k != HEADER}
+    return {**kept, **({"headers": headers} if headers else {})}
+
+
+def _queue(task: Task, args: Any, kwargs: Any, options: dict[str, Any]) -> str:
+    routed = task.app.amqp.router.route(dict(options), task.name, args, kwargs, task)
+    queue = routed.get("queue")
+    name = getattr(queue, "name", queue) or routed.get("routing_key")
+    return str(name or task.app.conf.task_default_queue)
+
+
+def due(options: dict[str, Any], now: datetime) -> datetime | None:
+    """Return when a call with these options asks to begin; None for now."""
+    eta = _moment(options.get("eta"), now)
+    if eta is None and options.get("countdown"):
+        eta = now + timedelta(seconds=float(options["countdown"]))
+    return eta if eta and eta > now else None
+
+
+def _moment(value: Any, now: datetime) -> datetime | None:
+    """Return an aware datetime for what Celery takes as one: a datetime, ISO text or seconds."""
+    if value is None:
+        return None
+    if isinstance(value, int | float):
+        return now + timedelta(seconds=value)
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+
+
+def publish_options(job: Job, options: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the options for ``app.send_task`` that send a job's message.
+
+    Args:
+        job: The job, queued.
+        options: The caller's own options, when the job was written in this very call; read
+            from the row otherwise.
+    """
+    wanted = dict(decode(job.message)) if options is None else _stored(options)
+    wanted["headers"] = {**wanted.get("headers", {}), HEADER: header(job)}
+    if "exchange" not in wanted and "routing_key" not in wanted:
+        wanted["queue"] = job.queue
+    wanted |= {"task_id": job.task_id, "root_id": job.root_id, "retries": job.retries}
+    if job.priority is not None:
+        wanted["priority"] = job.priority
+    if job.expires_at is not None:
+        wanted["expires"] = job.expires_at
+    if job.label:
+        wanted["shadow"] = job.label
+    return wanted
+
+
+def header(job: Job) -> dict[str, Any]:
+    """Return our header: which job, which delivery, which attempt the message is for."""
+    return {"v": 1, "job": str(job.id), "delivery": job.delivery, "attempt": job.attempt + 1}
+
+
+def header_of(request: Any) -> dict[str, Any] | None:
+    """Return our header of a message that was received, if it has one."""
+    found = getattr(request, HEADER, None) or (request.headers or {}).get(HEADER)
+    return found if isinstance(found, dict) and "job" in found else None
+
+
+def new_task_id() -> str:
+    """Return a fresh id in Celery's own form."""
+    return str(celery_uuid())

@@ -1,0 +1,220 @@
+"""Outcomes: what the end of a body means for the job, and what Celery is told about it.
+
+:func:`judge` has one rule for each kind of exception that can leave a task's body.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+from billiard.exceptions import SoftTimeLimitExceeded
+from celery.exceptions import Ignore, Reject, Retry
+from django.utils import timezone
+
+from celery_jobman.core.encoding import clean
+from celery_jobman.core.endings import Ending, Fault, delay_of
+from celery_jobman.exceptions import (
+    ClaimLost,
+    JobCancelled,
+    JobFailed,
+    JobGivenUp,
+    JobInterrupted,
+    JobReleased,
+    JobSkipped,
+)
+from celery_jobman.models import Job, Outcome
+from celery_jobman.runtime import messages
+from celery_jobman.runtime.running import Completed
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from celery import Task
+
+    from celery_jobman.runtime.running import RunningJob
+
+#: Exit code of a pool process that was told to stop by SIGTERM (billiard's convention).
+TERMINATED = -(256 - signal.SIGTERM)
+#: Seconds by which a hard time limit may be noticed early.
+SLACK = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The job's ending, and what Celery is told."""
+
+    #: None: the attempt lost its claim, and may not write anything.
+    ending: Ending | None
+    #: Raised to Celery; None: the task returns ``value``.
+    error: BaseException | None = None
+    value: Any = None
+    #: Celery's result is set to REVOKED.
+    revoked: bool = False
+
+
+def returned(task: Task, job: RunningJob, value: Any) -> Verdict:
+    """Judge a body that returned ``value``."""
+    code = "replaced" if job.replaced_by else ""
+    if isinstance(value, Completed):
+        value, code = value.value, value.code
+    if job.next_attempt is not None:  # self.retry(throw=False)
+        return Verdict(ending=_again(job, Outcome.RELEASED, None), value=value)
+    changes = {
+        "result": _result(task, job, value),
+        "completed_code": clean(str(code), 64),
+        **_last_progress(job),
+    }
+    return Verdict(ending=_succeeded(**changes), value=value)
+
+
+def _succeeded(**changes: Any) -> Ending:
+    return Ending(outcome=Outcome.SUCCEEDED, to=State.SUCCEEDED, changes=changes)
+
+
+def _result(task: Task, job: RunningJob, value: Any) -> str | None:
+    try:
+        return messages.encode(value, f"the result of {task.name}")
+    except TypeError:
+        ignored = job.request.ignore_result or task.ignore_result
+        if not ignored and task.app.conf.result_serializer == "json":
+            raise  # Celery's result backend could not store it either
+        return None
+
+
+def _last_progress(job: RunningJob) -> dict[str, Any]:
+    return job.report.columns(timezone.now()) if job.report else {}
+
+
+@singledispatch
+def judge(error: BaseException, task: Task, job: RunningJob) -> Verdict:
+    """Judge a body that ``error`` left."""
+    outcome = Outcome.TIMED_OUT if isinstance(error, SoftTimeLimitExceeded) else Outcome.FAILED
+    return _failure(error, task, job, outcome)
+
+
+@judge.register(JobCancelled)
+def _cancelled(error: JobCancelled, task: Task, job: RunningJob) -> Verdict:
+    changes = _last_progress(job)
+    ending = Ending(outcome=Outcome.CANCELLED, to=State.CANCELLED, changes=changes)
+    return Verdict(ending=ending, error=Ignore("cancelled"), revoked=True)
+
+
+@judge.register(JobInterrupted)
+def _interrupted(error: JobInterrupted, task: Task, job: RunningJob) -> Verdict:
+    now = timezone.now()
+    ending = Ending(outcome=Outcome.INTERRUPTED, to=State.SCHEDULED, available_at=now)
+    return Verdict(ending=ending, error=Retry("the worker is stopping"))
+
+
+@judge.register(ClaimLost)
+def _fenced(error: ClaimLost, task: Task, job: RunningJob) -> Verdict:
+    return Verdict(ending=None, error=Ignore("the job runs elsewhere"))
+
+
+@judge.register(JobReleased)
+def _released(error: JobReleased, task: Task, job: RunningJob) -> Verdict:
+    later = timezone.now() + timedelta(seconds=error.delay)
+    ending = Ending(outcome=Outcome.RELEASED, to=_waiting(job), available_at=later)
+    return Verdict(ending=ending, error=Retry("released", when=error.delay))
+
+
+@judge.register(JobSkipped)
+def _skipped(error: JobSkipped, task: Task, job: RunningJob) -> Verdict:
+    code = clean(error.code, 64)
+    return Verdict(ending=_succeeded(completed_code=code, **_last_progress(job)))
+
+
+@judge.register(JobGivenUp)
+def _given_up(error: JobGivenUp, task: Task, job: RunningJob) -> Verdict:
+    shown = JobFailed(error.reason)
+    return Verdict(ending=_final(shown, Outcome.FAILED, job), error=shown)
+
+
+@judge.register(Retry)
+def _retried(error: Retry, task: Task, job: RunningJob) -> Verdict:
+    outcome = Outcome.FAILED if error.exc else Outcome.RELEASED
+    return Verdict(ending=_again(job, outcome, error), error=error)
+
+
+@judge.register(Ignore)
+def _ignored(error: Ignore, task: Task, job: RunningJob) -> Verdict:
+    code = "replaced" if job.replaced_by else "ignored"
+    changes = {"completed_code": code, "replaced_by": job.replaced_by}
+    return Verdict(ending=_succeeded(**changes), error=error)
+
+
+@judge.register(Reject)
+def _rejected(error: Reject, task: Task, job: RunningJob) -> Verdict:
+    if not error.requeue:
+        return Verdict(ending=_final(error, Outcome.FAILED, job), error=error)
+    ending = Ending(outcome=Outcome.RELEASED, to=_waiting(job), available_at=timezone.now())
+    return Verdict(ending=ending, error=Ignore("requeued by jobman"))
+
+
+@judge.register(SystemExit)
+def _exited(error: SystemExit, task: Task, job: RunningJob) -> Verdict:
+    if error.code != TERMINATED:
+        return _failure(error, task, job, Outcome.FAILED)
+    if _is_over_time(job):
+        return _failure(error, task, job, Outcome.TIMED_OUT)
+    verdict = _interrupted(JobInterrupted(), task, job)
+    return Verdict(ending=verdict.ending, error=error)
+
+
+def _is_over_time(job: RunningJob) -> bool:
+    limit = (job.request.timelimit or (None, None))[0]
+    if not limit:
+        return False
+    return time.time() - job.run.started_at.timestamp() >= float(limit) - SLACK
+
+
+def _failure(error: BaseException, task: Task, job: RunningJob, outcome: Outcome) -> Verdict:
+    row = Job.objects.only("failures", "max_attempts", "cancel_requested_at").get(pk=job.id)
+    if row.cancel_requested_at is not None:
+        return _cancelled(JobCancelled(), task, job)
+    final = getattr(task, "fail_on_timeout", False) and outcome == Outcome.TIMED_OUT
+    failures = row.failures + 1
+    if final or row.max_attempts is None or failures >= row.max_attempts:
+        return Verdict(ending=_final(error, outcome, job), error=error)
+    delay = delay_of(getattr(task, "backoff", 0), failures)
+    again = _signature(task, job, error, delay) if job.eager else None
+    ending = Ending(
+        outcome=outcome,
+        to=_waiting(job),
+        fault=Fault.of(error),
+        available_at=timezone.now() + delay,
+        changes={"retries": job.request.retries + 1, **_last_progress(job)},
+    )
+    if not isinstance(error, Exception):
+        return Verdict(ending=ending, error=error)
+    return Verdict(ending=ending, error=again or Retry(exc=error, when=delay.total_seconds()))
+
+
+def _signature(task: Task, job: RunningJob, error: BaseException, delay: timedelta) -> Retry:
+    """Return the retry that makes Celery's eager mode run the task again at once."""
+    signature = task.signature_from_request(job.request, retries=job.request.retries + 1)
+    return Retry(exc=error, when=delay.total_seconds(), is_eager=True, sig=signature)
+
+
+def _final(error: BaseException, outcome: Outcome, job: RunningJob) -> Ending:
+    changes = _last_progress(job)
+    return Ending(outcome=outcome, to=State.FAILED, fault=Fault.of(error), changes=changes)
+
+
+def _again(job: RunningJob, outcome: Outcome, error: Retry | None) -> Ending:
+    changes = {**(job.next_attempt or {}), **_last_progress(job)}
+    available_at = changes.pop("available_at", None) or timezone.now()
+    cause = error.exc if error is not None else None
+    fault = Fault.of(cause) if isinstance(cause, BaseException) else Fault()
+    return Ending(
+        outcome=outcome, to=_waiting(job), fault=fault, available_at=available_at, changes=changes
+    )
+
+
+def _waiting(job: RunningJob) -> State:
+    """Return where a job waits for its next attempt; an eager one has it at once, here."""
+    return State.QUEUED if job.eager else State.SCHEDULED

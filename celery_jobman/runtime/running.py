@@ -1,0 +1,242 @@
+"""The running job: what a task's body, at any depth, can ask and say about its own job."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import Lock, get_ident
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections
+
+from celery_jobman.core import attempts
+from celery_jobman.core.progress import Progress
+from celery_jobman.core.steps import StepRunner
+from celery_jobman.exceptions import (
+    ClaimLost,
+    ControlFlow,
+    JobCancelled,
+    JobGivenUp,
+    JobInterrupted,
+    JobReleased,
+    JobSkipped,
+    NotInAJob,
+)
+from celery_jobman.models import Job
+from celery_jobman.models.database import home
+from celery_jobman.runtime import identity
+from celery_jobman.runtime.connection import OUTAGE, private
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+    from uuid import UUID
+
+    from celery_jobman.core.endings import Run
+    from celery_jobman.core.iterations import Iteration
+    from celery_jobman.core.logs import Line
+
+#: Seconds without news from the database after which a checkpoint asks it itself.
+NEWS_OLD_AFTER = 10.0
+
+_current: ContextVar[RunningJob | None] = ContextVar("jobman_job", default=None)
+_active: dict[int, RunningJob] = {}
+
+
+class Completed:
+    """What ``self.complete(value, code)`` returns: a result with its business outcome."""
+
+    def __init__(self, value: Any, code: str) -> None:
+        self.value = value
+        self.code = code
+
+
+class RunningJob:
+    """One attempt of one job, seen from inside its task."""
+
+    def __init__(self, run: Run, request: Any, declared: tuple[str, ...] = ()) -> None:
+        self.run = run
+        self.request = request
+        self.eager = bool(request.is_eager)
+        self.report: Progress | None = None
+        self.lines: deque[Line] = deque()
+        self.lines_seen = 0
+        self.lines_dropped = 0
+        self.lock = Lock()
+        self.in_body = False
+        self.stop: type[ControlFlow] | None = None
+        self.forced = False
+        #: Columns that a ``self.retry`` asked to change; set once it was called.
+        self.next_attempt: dict[str, Any] | None = None
+        self.replaced_by: UUID | None = None
+        self.thread = get_ident()
+        self.news_at = time.monotonic()
+        self.cancel_requested_at: datetime | None = None
+        self.injected = False
+        #: What the supervisor wrote last, and the connection that the body uses.
+        self.reported: tuple[Progress | None, str] = (None, "")
+        self.connection = connections[home()]
+        self.runner = StepRunner(run.job_id, run.number, declared, self.checkpoint)
+
+    @property
+    def id(self) -> UUID:
+        """The job's id."""
+        return self.run.job_id
+
+    @property
+    def task_id(self) -> str:
+        """Celery's id of the message."""
+        return str(self.request.id)
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self.run.task
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, counted from 1."""
+        return self.run.number
+
+    @property
+    def row(self) -> Job:
+        """The job's row, read now."""
+        with private():
+            return Job.objects.get(pk=self.id)
+
+    def step(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Run a step once; see :meth:`celery_jobman.core.steps.StepRunner.run`."""
+        with private():
+            return self.runner.run(name, fn, *args, **kwargs)
+
+    def iterate(self, name: str, source: Any, **options: Any) -> Iteration:
+        """Loop resumably; see :class:`celery_jobman.core.iterations.Iteration`."""
+        with private():
+            return self.runner.iterate(name, source, report=self._reported, **options)
+
+    def progress(
+        self, current: int, total: int | None = None, message: str = "", unit: str = ""
+    ) -> None:
+        """Say how far the job is.
+
+        Stored a few times a second at most; the last report is never lost.  Also a
+        checkpoint: a cancel or an interrupt takes effect here.
+
+        Args:
+            current: How much is done, in any unit.
+            total: How much there is; None when nobody knows.
+            message: What is going on, at most 200 characters.
+            unit: What is counted, such as ``"rows"``, at most 32 characters.
+        """
+        self.report = Progress(current, total, message, unit)
+        self.checkpoint()
+
+    def _reported(self, report: Progress) -> None:
+        self.report = report
+
+    def checkpoint(self) -> None:
+        """Let a cancel, an interrupt or a lost claim take effect here.
+
+        Raises:
+            ControlFlow: One of its subclasses, when the body must stop.  It derives from
+                ``BaseException`` and is turned into an orderly end by the task class.
+        """
+        if time.monotonic() - self.news_at > NEWS_OLD_AFTER:
+            self.ask()
+        if self.stop is not None:
+            raise self.stop
+        if identity.is_stopping() and not self.eager:
+            raise JobInterrupted
+
+    def ask(self) -> None:
+        """Read from the database whether this attempt shall go on."""
+        try:
+            with private():
+                requested, self.forced = attempts.cancel_requested(self.id, self.attempt)
+        except ClaimLost:
+            self.stop = ClaimLost
+        except OUTAGE:
+            return  # no news; the supervisor asks again
+        else:
+            self.cancel_requested_at = requested
+            if requested is not None:
+                self.stop = self.stop or JobCancelled
+        self.news_at = time.monotonic()
+
+    def release(self, delay: float = 0.0) -> None:
+        """Put the job back, to run again in ``delay`` seconds; counts as no failure."""
+        raise JobReleased(delay)
+
+    def skip(self, code: str = "skipped") -> None:
+        """End the job as succeeded, with this completed code; a chain goes on."""
+        raise JobSkipped(code)
+
+    def fail(self, reason: str) -> None:
+        """End the job as failed, for good."""
+        raise JobGivenUp(reason)
+
+    def complete(self, value: Any = None, code: str = "success") -> Completed:
+        """Return this from the task: its result, and a business outcome beside it."""
+        return Completed(value, code)
+
+
+@contextmanager
+def running(job: RunningJob) -> Iterator[RunningJob]:
+    """Make ``job`` the current one of this thread, and of helper threads without any."""
+    token = _current.set(job)
+    _active[id(job)] = job
+    try:
+        yield job
+    finally:
+        del _active[id(job)]
+        _current.reset(token)
+
+
+def active() -> list[RunningJob]:
+    """Return the jobs that run in this process."""
+    return list(_active.values())
+
+
+def current_job() -> RunningJob | None:
+    """Return the job that runs here, from any depth of code; None outside jobs.
+
+    A thread that the task started itself knows no current job.  It is given the only one
+    that runs in this process, if there is only one.
+    """
+    job = _current.get()
+    if job is None and len(_active) == 1:
+        return next(iter(_active.values()), None)
+    return job
+
+
+def required_job(what: str) -> RunningJob:
+    """Return the current job.
+
+    Raises:
+        NotInAJob: There is none; ``what`` names the function that was called.
+    """
+    job = current_job()
+    if job is None:
+        raise NotInAJob(what)
+    return job
+
+
+def progress(current: int, total: int | None = None, message: str = "", unit: str = "") -> None:
+    """Report the current job's progress; outside a job, do nothing.
+
+    See :meth:`RunningJob.progress`.
+    """
+    job = current_job()
+    if job is not None:
+        job.progress(current, total, message, unit)
+
+
+def step(name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Run a step of the current job; outside a job, just call the function.
+
+    See :meth:`celery_jobman.core.steps.StepRunner.run`.
+    """
+    job = current_job()
+    return fn(*args, **kwargs) if job is None else job.step(name, fn, *args, **kwargs)

@@ -1,0 +1,132 @@
+"""The supervisor: one thread beside the bodies of a process's jobs.
+
+Every ``JOBMAN["FLUSH_EVERY"]`` it does in one wake-up what must happen while a body is busy:
+write log lines in bulk, write the last progress, and (once a second) read whether the job was
+cancelled or lost.  It sleeps while no job runs.  When the database is away it keeps what it
+has, in bounded buffers, and tries again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+
+from celery_jobman.conf import settings
+from celery_jobman.core import logs, progress
+from celery_jobman.exceptions import ClaimLost, JobCancelled
+from celery_jobman.runtime import arrears, connection, injection, running
+
+if TYPE_CHECKING:
+    from celery_jobman.core.logs import Line
+    from celery_jobman.runtime.running import RunningJob
+
+logger = logging.getLogger("celery_jobman.supervisor")
+
+#: Seconds between two looks at a job's cancel request.
+ASK_EVERY = 1.0
+#: Lines written by one statement at most.
+BATCH = 1000
+
+_awake = Event()
+_hurry = Event()
+_thread: Thread | None = None
+_pid = 0
+
+
+def wake() -> None:
+    """Make sure that the thread runs in this process (a fork has none) and looks around."""
+    global _thread, _pid
+    if _thread is None or _pid != os.getpid() or not _thread.is_alive():
+        _awake.clear()
+        _thread, _pid = Thread(target=_watch, name="jobman-supervisor", daemon=True), os.getpid()
+        _thread.start()
+    _awake.set()
+
+
+def hurry() -> None:
+    """Do not wait for the end of the flush period."""
+    _hurry.set()
+
+
+def _watch() -> None:
+    while True:
+        _awake.wait()
+        _hurry.wait(settings().flush_every.total_seconds())
+        _hurry.clear()
+        for job in running.active():
+            _attend(job)
+        arrears.pay()
+        if _is_idle():
+            _awake.clear()
+            if not _is_idle():
+                _awake.set()
+
+
+def _is_idle() -> bool:
+    return not running.active() and arrears.is_clear()
+
+
+def _attend(job: RunningJob) -> None:
+    try:
+        with connection.private():
+            if not _must_wait(job):
+                flush(job)
+                _look(job)
+    except connection.OUTAGE as error:
+        logger.debug("Database is away job=%s error=%r", job.id, error)
+        connection.drop()
+    except Exception:
+        logger.exception("Supervisor could not attend to a job job=%s", job.id)
+        connection.drop()
+
+
+def _must_wait(job: RunningJob) -> bool:
+    """SQLite has one writer: wait while the body holds a transaction open."""
+    return job.connection.vendor == "sqlite" and job.connection.in_atomic_block
+
+
+def flush(job: RunningJob) -> None:
+    """Write the lines and the progress that a job has collected."""
+    with job.lock:
+        batch = _take(job)
+        try:
+            logs.write(batch)
+        except BaseException:
+            job.lines.extendleft(reversed(batch))
+            raise
+        _write_progress(job)
+
+
+def _take(job: RunningJob) -> list[Line]:
+    count = min(len(job.lines), BATCH)
+    return [job.lines.popleft() for _ in range(count)]
+
+
+def _write_progress(job: RunningJob) -> None:
+    now = (job.report, job.runner.current)
+    if now == job.reported:
+        return
+    mine = progress.write(
+        job.id, job.attempt, now=timezone.now(), report=job.report, step=job.runner.current
+    )
+    if not mine and job.in_body:
+        job.stop = ClaimLost
+    job.reported = now
+
+
+def _look(job: RunningJob) -> None:
+    if time.monotonic() - job.news_at < ASK_EVERY or job.eager:
+        return
+    job.ask()
+    if job.stop is ClaimLost or (job.stop is JobCancelled and _patience_is_over(job)):
+        injection.interrupt(job)
+
+
+def _patience_is_over(job: RunningJob) -> bool:
+    asked = job.cancel_requested_at
+    return job.forced or bool(asked and timezone.now() - asked > settings().cancel_grace)

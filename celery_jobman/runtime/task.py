@@ -1,0 +1,199 @@
+"""``JobTask``: the base class that makes a Celery task's calls jobs.
+
+Importing this module needs no configured Django; a project's ``celery.py`` may do it before
+``django.setup()``.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from celery.contrib.django.task import DjangoTask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import ModuleType
+
+    from celery import Celery
+    from celery.result import AsyncResult
+
+    from celery_jobman.core.iterations import Iteration
+    from celery_jobman.runtime.running import Completed, RunningJob
+
+
+@cache
+def _engine(name: str) -> ModuleType:
+    """Return a module that needs models, imported on first use."""
+    return import_module(f"celery_jobman.runtime.{name}")
+
+
+class JobTask(DjangoTask):  # type: ignore[misc]
+    """A Celery task whose every call is a job: a row in the project's database.
+
+    Everything a Celery task does works as before.  Added are the options below, the methods
+    for use inside the body, and that no accepted call is lost.
+
+    Declare it for all tasks with ``Celery("proj", task_cls="celery_jobman:JobTask")``, or for
+    one with ``@shared_task(base=JobTask)``.
+    """
+
+    Request = "celery_jobman.runtime.request:JobRequest"
+
+    #: False: calls of this task are not recorded (also as an option of one call).
+    track: ClassVar[bool] = True
+    #: Names of the task's steps in order, shown before they run.
+    steps: ClassVar[Sequence[str]] = ()
+    #: Failed attempts (exception, time-out, lost worker) after which the job has failed.
+    #: None: an exception is final at once, as in Celery, and a lost worker only when it
+    #: happened ``JOBMAN["POISON_LIMIT"]`` times.
+    max_attempts: ClassVar[int | None] = None
+    #: Wait before the next attempt: seconds, a timedelta, a list of them (the last repeats),
+    #: or a function of the number of failures.
+    backoff: ClassVar[Any] = 0
+    #: A time-out is final, even if attempts are left.
+    fail_on_timeout: ClassVar[bool] = False
+    #: Tags of the task's jobs.
+    tags: ClassVar[Sequence[str]] = ()
+
+    @classmethod
+    def on_bound(cls, app: Celery) -> None:
+        """Let the app's workers run jobman's bootstep; make Celery's retry limit agree."""
+        super().on_bound(app)
+        app.steps["worker"].add("celery_jobman.runtime.bootsteps:Keeper")
+        if cls.max_attempts is not None and "max_retries" not in vars(cls):
+            cls.max_retries = cls.max_attempts - 1
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run an attempt when a worker calls; run the plain function otherwise."""
+        if self.request.called_directly or not self._is_recorded():
+            return super().__call__(*args, **kwargs)
+        execution = _engine("execution")
+        if execution.is_nested(self):
+            return super().__call__(*args, **kwargs)
+        return execution.execute(self, args, kwargs)
+
+    def _is_recorded(self) -> bool:
+        own = self.track and not self.name.startswith("celery.")
+        return own and _engine("enqueueing").is_installed()
+
+    def apply_async(  # noqa: PLR0913, PLR0917 - Celery's signature
+        self,
+        args: Any = None,
+        kwargs: Any = None,
+        task_id: str | None = None,
+        producer: Any = None,
+        link: Any = None,
+        link_error: Any = None,
+        shadow: str | None = None,
+        **options: Any,
+    ) -> AsyncResult:
+        """Enqueue a job: write its row in the current transaction, send its message after.
+
+        Takes everything that :meth:`celery.app.task.Task.apply_async` takes, and:
+
+        Args:
+            args: Positional arguments; JSON (with Celery's dates, decimals, UUIDs …).
+            kwargs: Keyword arguments; likewise.
+            task_id: Celery's id for the call; by default the new job's own.
+            producer: Used to publish, if that happens in this call.
+            link: As in Celery.
+            link_error: As in Celery.
+            shadow: As in Celery; also the job's label.
+            **options: ``owner`` (a user or its key), ``tags``, ``attribs`` (a dict),
+                ``after_commit=False`` (send at once), ``track=False`` (no job), and all of
+                Celery's.
+
+        Returns:
+            The ``AsyncResult`` of the job.  When the broker is away the job waits in the
+            database, and this still returns, within ``JOBMAN["PUBLISH_TIMEOUT"]``.
+
+        Raises:
+            TypeError: The arguments do not fit the task's signature.
+            UnencodableValue: An argument is not JSON; the message names it.
+            DatabaseUnwritable: The database refused the row.
+
+        In each case nothing was written and nothing will be sent.
+
+        Semantics: the transactional outbox; ``countdown`` and ``eta`` are held in the
+        database, so that they survive restarts and can be cancelled, and begin up to
+        ``JOBMAN["DISPATCH_EVERY"]`` late.
+        """
+        call = {"task_id": task_id, "producer": producer, "link": link, "link_error": link_error}
+        tracked = options.pop("track", True) and self._is_recorded()
+        if not tracked or self._get_app().conf.task_always_eager:
+            for name in _engine("enqueueing").OURS if tracked else ("owner", "tags", "attribs"):
+                options.pop(name, None)
+            return super().apply_async(args, kwargs, shadow=shadow, **call, **options)
+        args, kwargs, options = self._prepare(args, kwargs, shadow, {**call, **options})
+        return _engine("enqueueing").enqueue(self, args, kwargs, options)
+
+    def _prepare(
+        self, args: Any, kwargs: Any, shadow: str | None, options: dict[str, Any]
+    ) -> tuple[Any, Any, dict[str, Any]]:
+        """Do what Celery does to a call before it is sent."""
+        if self.soft_time_limit and self.time_limit and self.soft_time_limit > self.time_limit:
+            msg = "soft_time_limit must be less than or equal to time_limit"
+            raise ValueError(msg)
+        check = getattr(self, "__header__", None)
+        if self.typing and check is not None:
+            check(*(args or ()), **(kwargs or {}))
+        shadow = shadow or self.shadow_name(args, kwargs, options)
+        dump = getattr(self, "_dump_pydantic_arguments", None)
+        if dump is not None:
+            args, kwargs = dump(args, kwargs)
+        merged = {**self._get_exec_options(), "shadow": shadow, **options}
+        merged.setdefault("ignore_result", self.ignore_result)
+        return args, kwargs, merged
+
+    @property
+    def job(self) -> RunningJob:
+        """The job that runs.
+
+        Raises:
+            NotInAJob: The task was called as a plain function.
+        """
+        return _engine("running").required_job("self.job")  # type: ignore[no-any-return]
+
+    @property
+    def attempts(self) -> int:
+        """The number of the current attempt, counted from 1; 0 in a plain call."""
+        job = _engine("running").current_job()
+        return job.attempt if job else 0
+
+    def step(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Run ``fn`` once in the life of the job; outside a job, just call it.
+
+        See :meth:`celery_jobman.core.steps.StepRunner.run`.
+        """
+        return _engine("running").step(name, fn, *args, **kwargs)
+
+    def iterate(self, name: str, source: Any, **options: Any) -> Iteration:
+        """Loop over ``source`` with a cursor that survives; needs a running job.
+
+        See :class:`celery_jobman.core.iterations.Iteration`.
+        """
+        return self.job.iterate(name, source, **options)
+
+    def progress(
+        self, current: int, total: int | None = None, message: str = "", unit: str = ""
+    ) -> None:
+        """Say how far the job is; see :meth:`celery_jobman.runtime.running.RunningJob.progress`."""
+        _engine("running").progress(current, total, message, unit)
+
+    def release(self, delay: float = 0.0) -> None:
+        """End this attempt and run the job again in ``delay`` seconds; counts as no failure."""
+        self.job.release(delay)
+
+    def skip(self, code: str = "skipped") -> None:
+        """End the job as succeeded, with this completed code."""
+        self.job.skip(code)
+
+    def fail(self, reason: str) -> None:
+        """End the job as failed, for good: no further attempt."""
+        self.job.fail(reason)
+
+    def complete(self, value: Any = None, code: str = "success") -> Completed:
+        """Return this from the task: its result, and a business outcome beside it."""
+        return _engine("running").Completed(value, code)  # type: ignore[no-any-return]

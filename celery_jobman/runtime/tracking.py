@@ -1,0 +1,140 @@
+"""Tracking: recording plain Celery tasks that match ``JOBMAN["TRACK"]``, through signals.
+
+A plain task gets a row, its lifecycle, its log and its result.  What needs a decision (a
+refused claim, retries by policy, steps, a durable cancel) needs ``JobTask``.  Celery swallows
+what its receivers raise; so that nothing is silent, it is logged here.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from celery import current_app, signals, states
+from django.utils import timezone
+
+from celery_jobman.conf import settings
+from celery_jobman.core import attempts, jobs
+from celery_jobman.core.endings import CLEAN, Ending, Fault
+from celery_jobman.exceptions import ClaimLost
+from celery_jobman.models import Job, Outcome
+from celery_jobman.runtime import capture, connection, execution, messages, supervisor
+from celery_jobman.runtime.running import RunningJob, running
+from celery_jobman.runtime.task import JobTask
+from celery_jobman.states import FINAL, State
+
+if TYPE_CHECKING:
+    from celery_jobman.core.endings import Run
+
+logger = logging.getLogger("celery_jobman")
+
+_open: dict[str, tuple[ExitStack, RunningJob]] = {}
+
+#: What Celery's state of an execution means for the attempt and the job.
+MEANING = {
+    states.SUCCESS: (Outcome.SUCCEEDED, State.SUCCEEDED),
+    states.IGNORED: (Outcome.SUCCEEDED, State.SUCCEEDED),
+    states.RETRY: (Outcome.FAILED, State.QUEUED),
+    states.FAILURE: (Outcome.FAILED, State.FAILED),
+    states.REJECTED: (Outcome.FAILED, State.FAILED),
+}
+
+
+def connect() -> None:
+    """Connect the receivers, if anything is to be tracked."""
+    if settings().track:
+        signals.before_task_publish.connect(published, dispatch_uid="jobman.tracking")
+        signals.task_prerun.connect(begin, dispatch_uid="jobman.tracking")
+        signals.task_postrun.connect(end, dispatch_uid="jobman.tracking")
+
+
+def is_tracked(task: Any) -> bool:
+    """Whether a task is a plain one whose name matches ``JOBMAN["TRACK"]``."""
+    if task is None or isinstance(task, JobTask):
+        return False
+    return any(fnmatchcase(task.name, pattern) for pattern in settings().track)
+
+
+def published(sender: str, headers: dict[str, Any], body: Any, **facts: Any) -> None:
+    """Write the row of a plain task whose message is about to leave."""
+    task = current_app.tasks.get(sender)
+    if not is_tracked(task) or headers.get("retries") or messages.HEADER in headers:
+        return
+    try:
+        _write(task, headers, body, facts.get("routing_key"))
+    except Exception:
+        logger.exception("Plain task could not be recorded task=%s", sender)
+
+
+def _write(task: Any, headers: dict[str, Any], body: Any, queue: str | None) -> None:
+    options = {"root_id": headers.get("root_id"), "queue": queue}
+    job = messages.compose(task, body[0], body[1], headers["id"], options)
+    job.observed = True
+    with connection.enqueueing():
+        jobs.enqueue(job, now=timezone.now())
+
+
+def begin(task: Any, task_id: str, **_: Any) -> None:
+    """Claim the row of a plain task that begins."""
+    if not is_tracked(task):
+        return
+    try:
+        with connection.private():
+            run = _claim(task)
+    except Exception:
+        logger.exception("Plain task could not be recorded task=%s", task.name)
+        return
+    if run is not None:
+        job, stack = RunningJob(run, task.request), ExitStack()
+        stack.enter_context(running(job))
+        _open[task_id] = stack, job
+        capture.attach()
+        supervisor.wake()
+
+
+def _claim(task: Any) -> Run | None:
+    known = Job.objects.filter(task_id=task.request.id).order_by("-id").without_payloads().first()
+    if known is None or known.state in FINAL:
+        job = messages.from_request(task, task.request)
+        job.observed, job.eager = True, bool(task.request.is_eager)
+        run = execution.run_of(task, job.id, 1)
+        attempts.adopt(job, run)
+        return run
+    run = execution.run_of(task, known.id, known.attempt + 1)
+    return run if attempts.claim(run, known.delivery) else None
+
+
+def end(task: Any, task_id: str, state: str | None, retval: Any, **_: Any) -> None:
+    """End the attempt of a plain task."""
+    stack, job = _open.pop(task_id, (None, None))
+    if stack is None or job is None:
+        return
+    stack.close()
+    try:
+        with connection.private(), job.lock:
+            _finish(job, _ending(task, state, retval))
+    except ClaimLost:
+        logger.warning("Attempt lost its claim job=%s", job.id)
+    except Exception:
+        logger.exception("Plain task's end could not be recorded job=%s", job.id)
+
+
+def _finish(job: RunningJob, ending: Ending) -> None:
+    attempts.finish(job.run, ending, now=timezone.now(), lines=tuple(job.lines))
+
+
+def _ending(task: Any, state: str | None, retval: Any) -> Ending:
+    outcome, to = MEANING.get(state or "", (Outcome.INTERRUPTED, State.FAILED))
+    cause = getattr(retval, "exc", None) or retval
+    fault = Fault.of(cause) if isinstance(cause, BaseException) else CLEAN
+    changes = {"result": _result(task, retval)} if state == states.SUCCESS else {}
+    return Ending(outcome=outcome, to=to, fault=fault, changes=changes)
+
+
+def _result(task: Any, value: Any) -> str | None:
+    try:
+        return messages.encode(value, f"the result of {task.name}")
+    except TypeError:
+        return None

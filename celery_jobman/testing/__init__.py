@@ -1,0 +1,1 @@
+"""Help for testing projects that run their tasks as jobs."""

@@ -1,0 +1,133 @@
+"""Run the tests on every database found: ``python -m tests [FOLDER …] [-- PYTEST OPTIONS]``.
+
+``unit`` and ``integration`` run once per database; the other folders choose their servers
+themselves and run once.  A database without a server is skipped with its reason, or is a
+failure where ``JOBMAN_TEST_REQUIRE_SERVERS=1``.  The exit status is 0 if something
+passed and nothing failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import databases, servers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TESTS = Path(__file__).parent
+PER_DATABASE = ("unit", "integration")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One run of pytest and what it counted."""
+
+    title: str
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    #: How pytest ended; None where it was not started.
+    status: int | None = None
+    #: What was not covered, a sentence each.
+    gaps: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        counts = f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+        return f"{self.title:<12}{'not covered' if self.status is None else counts}"
+
+
+def main(arguments: list[str]) -> int:
+    """Run what was asked for, sum up, and return the exit status."""
+    own, options = _split(arguments)
+    asked = _parser().parse_args(own)
+    folders = asked.folders or _folders()
+    parts = [
+        *_per_database(asked.database or databases.NAMES, folders, options),
+        *_once(folders, options),
+    ]
+    _sum_up(parts)
+    return int(any(part.failed for part in parts) or not any(part.passed for part in parts))
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    if "--" not in arguments:
+        return arguments, []
+    middle = arguments.index("--")
+    return arguments[:middle], arguments[middle + 1 :]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests", description=__doc__)
+    parser.add_argument(
+        "--database",
+        action="append",
+        choices=databases.NAMES,
+        help="only this database; may be given again (default: all)",
+    )
+    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="only these folders of tests/")
+    return parser
+
+
+def _folders() -> list[str]:
+    return sorted({path.relative_to(TESTS).parts[0] for path in TESTS.rglob("*/test_*.py")})
+
+
+def _per_database(names: Sequence[str], folders: list[str], options: list[str]) -> list[Part]:
+    shared = [folder for folder in folders if folder in PER_DATABASE]
+    return [_on(name, shared, options) for name in names if shared]
+
+
+def _on(name: str, folders: list[str], options: list[str]) -> Part:
+    if name != "sqlite" and not getattr(servers, name)():
+        gap = f"no {name}: {servers.MISSING[name]}"
+        return Part(title=name, failed=int(servers.required()), gaps=(gap,))
+    return _pytest(name, name, folders, options)
+
+
+def _once(folders: list[str], options: list[str]) -> list[Part]:
+    rest = [folder for folder in folders if folder not in PER_DATABASE]
+    return [_pytest("the rest", "sqlite", rest, options)] if rest else []
+
+
+def _pytest(title: str, database: str, folders: list[str], options: list[str]) -> Part:
+    print(f"\n{title}: pytest {' '.join(folders)}", flush=True)  # noqa: T201 - a command
+    with tempfile.TemporaryDirectory() as folder:
+        record = Path(folder) / "record.json"
+        environment = {"JOBMAN_TEST_DATABASE": database, "JOBMAN_TEST_RECORD": str(record)}
+        paths = [str(TESTS / folder) for folder in folders]
+        command = [sys.executable, "-m", "pytest", *paths, *options]
+        status = subprocess.run(command, env=os.environ | environment, check=False).returncode
+        counts = json.loads(record.read_text()) if record.exists() else {}
+    if options and status == pytest.ExitCode.NO_TESTS_COLLECTED:
+        status = 0  # the options chose tests of other parts
+    if status and not counts.get("failed"):
+        counts["failed"] = 1  # pytest itself
+    return Part(title=title, status=status, **counts)
+
+
+def _sum_up(parts: list[Part]) -> None:
+    gaps = sorted({gap for part in parts for gap in part.gaps})
+    lines = ["", *map(str, parts), *(f"not covered: {gap}" for gap in gaps), _total(parts)]
+    print("\n".join(lines), flush=True)  # noqa: T201 - a command
+
+
+def _total(parts: list[Part]) -> str:
+    passed, failed, skipped = (
+        sum(getattr(part, count) for part in parts) for count in ("passed", "failed", "skipped")
+    )
+    return f"total: {passed} passed, {failed} failed, {skipped} skipped"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -20,8 +21,6 @@ from celery_jobman.runtime import broker, results
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from celery_jobman.core.rescue import Rescued
     from celery_jobman.runtime.identity import Identity
 

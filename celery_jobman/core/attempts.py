@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import F, Q
+from django.db.models import Q
 
 from celery_jobman import signals
-from celery_jobman.core import logs, transitions
+from celery_jobman.core import logs, statements, transitions
+from celery_jobman.core.statements import Plus
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Attempt, Job, Outcome
 from celery_jobman.models.database import atomic, using
@@ -43,7 +44,7 @@ def claim(run: Run, delivery: int) -> bool:
         State.RUNNING,
         now=run.started_at,
         sources=CLAIMABLE,
-        guard=Q(delivery=delivery, attempt=run.number - 1),
+        at={"delivery": delivery, "attempt": run.number - 1},
         attempt=run.number,
         started_at=run.started_at,
         worker_id=run.worker_id,
@@ -94,7 +95,7 @@ def finish(
     *,
     now: datetime,
     lines: Sequence[Line] = (),
-    guard: Q = transitions.ANYTHING,
+    guard: Q | None = None,
 ) -> None:
     """End a run, in one transaction: the job's move, the attempt's row, the rest of its log.
 
@@ -112,18 +113,19 @@ def finish(
     with atomic():
         if not _leave(run, ending, now, guard):
             raise ClaimLost
-        Attempt.objects.create(**_row(run, ending, now))
+        statements.insert(using(), Attempt, _row(run, ending, now))
         logs.write(lines)
         _announce_end(run, ending)
 
 
-def _leave(run: Run, ending: Ending, now: datetime, guard: Q) -> bool:
+def _leave(run: Run, ending: Ending, now: datetime, guard: Q | None) -> bool:
     return transitions.try_move(
         run.job_id,
         ending.to,
         now=now,
         sources=frozenset({State.RUNNING}),
-        guard=Q(guard, attempt=run.number),
+        at={"attempt": run.number},
+        guard=guard,
         **_changes(ending, now),
     )
 
@@ -133,11 +135,11 @@ def _changes(ending: Ending, now: datetime) -> dict[str, Any]:
     if ending.available_at:
         changes["available_at"] = ending.available_at
     if ending.counts:
-        changes |= _fault(ending) | {"failures": F("failures") + 1, "last_failed_at": now}
+        changes |= _fault(ending) | {"failures": Plus(1), "last_failed_at": now}
     if ending.outcome == Outcome.LOST:
-        changes["crashes"] = F("crashes") + 1
+        changes["crashes"] = Plus(1)
     if ending.outcome == Outcome.RELEASED:
-        changes["releases"] = F("releases") + 1
+        changes["releases"] = Plus(1)
     if ending.to not in FINAL:
         changes.setdefault("trigger", "automatic")
     if ending.to == State.SUCCEEDED:

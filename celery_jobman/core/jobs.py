@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import DatabaseError
 
 from celery_jobman import signals
+from celery_jobman.core import statements
 from celery_jobman.exceptions import DatabaseUnwritable, JobNotFound
 from celery_jobman.models import Job
 from celery_jobman.models.database import using
@@ -40,7 +41,8 @@ def enqueue(job: Job, *, now: datetime) -> Job:
         job.queued_at, job.delivery = now, 1
     alias = using()
     try:
-        job.save(force_insert=True, using=alias)
+        statements.insert(alias, Job, statements.columns_of(job))
+        job._state.adding, job._state.db = False, alias  # noqa: SLF001 - as save() leaves it
     except DatabaseError as error:
         raise DatabaseUnwritable(job.task, error) from error
     signals.announce(signals.job_enqueued, alias, job.id, task=job.task)

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, F, Q
+from django.db.models import Count
 
 from celery_jobman.core import schedule, transitions
+from celery_jobman.core.statements import Plus
 from celery_jobman.models import Job
 from celery_jobman.states import State
 
@@ -70,9 +71,9 @@ def _again(job: Job, publish: Publish, now: datetime) -> bool:
         State.SCHEDULED,
         now=now,
         sources=frozenset({State.QUEUED}),
-        guard=Q(delivery=job.delivery),
+        at={"delivery": job.delivery},
         available_at=now,
-        delivery=F("delivery") + 1,
+        delivery=Plus(1),
     )
     job.delivery += 1
     return bool(due and schedule.dispatch(job, publish, now=now))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import F
-
-from celery_jobman.core import actions, transitions
+from celery_jobman.core import actions, statements, transitions
+from celery_jobman.core.statements import Plus
 from celery_jobman.exceptions import JobNotFound
 from celery_jobman.models import Job
 from celery_jobman.models.database import atomic
@@ -33,9 +32,8 @@ def reschedule(
         if not before:
             raise JobNotFound(job_id)
         old = before[0]
-        held = Job.objects.filter(pk=job_id, state=State.SCHEDULED)
-        changes: dict[str, Any] = {"available_at": at, "delivery": F("delivery") + 1}
-        if not held.update(**changes):
+        changes: dict[str, Any] = {"available_at": at, "delivery": Plus(1)}
+        if not statements.update(Job, {"id": job_id, "state": State.SCHEDULED}, changes):
             queued = frozenset({State.QUEUED})
             transitions.move(
                 job_id, State.SCHEDULED, "rescheduled", now=now, sources=queued, **changes

@@ -96,7 +96,7 @@ def lose(job: Job, why: str, *, now: datetime, guard: Q | None = None) -> Rescue
     Returns:
         None when the attempt ended, or its worker came back, in between.
     """
-    return _take_back(job, _lost(job, why, now), now, Q() if guard is None else guard)
+    return _take_back(job, _lost(job, why, now), now, guard)
 
 
 def time_out(job: Job, why: str, *, now: datetime, delay: timedelta, final: bool) -> Rescued | None:
@@ -120,14 +120,14 @@ def time_out(job: Job, why: str, *, now: datetime, delay: timedelta, final: bool
         ending = Ending(outcome=outcome, to=State.FAILED, fault=fault)
     else:
         ending = Ending(outcome=outcome, to=State.SCHEDULED, fault=fault, available_at=now + delay)
-    return _take_back(job, ending, now, Q())
+    return _take_back(job, ending, now)
 
 
 def _is_spent(job: Job) -> bool:
     return job.max_attempts is None or job.failures + 1 >= job.max_attempts
 
 
-def _take_back(job: Job, ending: Ending, now: datetime, guard: Q) -> Rescued | None:
+def _take_back(job: Job, ending: Ending, now: datetime, guard: Q | None = None) -> Rescued | None:
     try:
         attempts.finish(run_of(job), ending, now=now, guard=guard)
     except ClaimLost:

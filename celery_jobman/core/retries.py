@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from django.db.models import F, Q
-
 from celery_jobman.core import actions, transitions
+from celery_jobman.core.statements import Plus
 from celery_jobman.exceptions import JobNotFound, TransitionRefused, UnknownStep
 from celery_jobman.models import Job, Step, StepState, Trigger
 from celery_jobman.models.database import atomic
@@ -155,7 +154,7 @@ def _reopen(
         State.SCHEDULED,
         now=now,
         sources=allowed,
-        guard=Q() if attempt is None else Q(attempt=attempt),
+        at={} if attempt is None else {"attempt": attempt},
         **_fresh(job, now),
     )
     if not moved:
@@ -173,7 +172,7 @@ def _fresh(job: Job, now: datetime) -> dict[str, Any]:
         "completed_code": "",
         "dispatch_error": "",
         "trigger": Trigger.OPERATOR,
-        "delivery": F("delivery") + 1,
+        "delivery": Plus(1),
     }
     if job.state in {State.SUCCEEDED, State.CANCELLED}:
         # Celery's result backends keep the first success of an id for ever, and its workers
@@ -198,11 +197,12 @@ def _live(job_id: UUID) -> list[Step]:
 
 def _from(job: Job, rows: Iterable[Step], step: str) -> list[Step]:
     """Return the steps to set aside: ``step``, all after it, and those it is a part of."""
-    rows = list(rows)
+    rows, declared = list(rows), job.declared_steps
     here = next((row.position for row in rows if row.name == step), None)
-    if here is None and step in job.declared_steps:
-        here = job.declared_steps.index(step)
-    if here is None:
-        known = dict.fromkeys([*job.declared_steps, *(row.name for row in rows)])
+    if here is not None:
+        return [r for r in rows if r.position >= here or step.startswith(f"{r.name}/")]
+    if step not in declared:
+        known = dict.fromkeys([*declared, *(row.name for row in rows)])
         raise UnknownStep(job.id, step, known)
-    return [r for r in rows if r.position >= here or step.startswith(f"{r.name}/")]
+    later = declared[declared.index(step) :]
+    return [row for row in rows if row.name in later]

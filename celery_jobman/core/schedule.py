@@ -13,8 +13,6 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import Q
-
 from celery_jobman.core import transitions
 from celery_jobman.models import Job
 from celery_jobman.states import WAITING, State
@@ -69,7 +67,7 @@ def dispatch(job: Job, publish: Publish, *, now: datetime) -> bool | None:
         State.QUEUED,
         now=now,
         sources=frozenset({State.SCHEDULED}),
-        guard=Q(delivery=job.delivery),
+        at={"delivery": job.delivery},
         delivery=delivery,
         queued_at=now,
         dispatch_error="",
@@ -115,7 +113,7 @@ def hold(
         State.SCHEDULED,
         now=now,
         sources=frozenset({State.QUEUED}),
-        guard=Q(delivery=delivery),
+        at={"delivery": delivery},
         available_at=now + delay,
         dispatch_error=f"{type(error).__name__}: {error}"[:1000],
     )

@@ -19,7 +19,7 @@ from celery_jobman.models.database import atomic, home, route
 from celery_jobman.models.step import STEP_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from uuid import UUID
 
@@ -30,7 +30,6 @@ class StepRunner:
     Args:
         job_id: The job.
         number: The attempt that runs; every checkpoint it writes names it.
-        declared: Names of the steps the task declares, in order.
         checkpoint: Called before and after each step; raises when the body must stop.
     """
 
@@ -38,7 +37,6 @@ class StepRunner:
         self,
         job_id: UUID,
         number: int,
-        declared: Sequence[str] = (),
         checkpoint: Callable[[], None] = lambda: None,
     ) -> None:
         self.job_id = job_id
@@ -48,7 +46,6 @@ class StepRunner:
         #: Names of the steps whose checkpoints were reused, and the first that ran anew.
         self.reused: list[str] = []
         self.resumed_from = ""
-        self._declared = tuple(declared)
         self._rows: dict[str, Step] | None = None
         self._seen: dict[str, int] = {}
         self._open: list[Iteration] = []
@@ -136,13 +133,8 @@ class StepRunner:
         if not name or len(path) > STEP_LENGTH:
             msg = f"a step's name must have 1 to {STEP_LENGTH} characters, but {path!r} was given"
             raise ValueError(msg)
-        self._seen[path] = self._place(path)
+        self._seen[path] = len(self._seen)
         return path
-
-    def _place(self, path: str) -> int:
-        if path in self._declared:
-            return self._declared.index(path)
-        return max(self._seen.values(), default=len(self._declared) - 1) + 1
 
     def begin(self, path: str) -> None:
         """Stop here if asked to; otherwise note that ``path`` runs in this attempt."""

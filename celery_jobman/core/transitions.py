@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Q
-
+from celery_jobman.core import statements
+from celery_jobman.core.statements import OneOf
 from celery_jobman.exceptions import JobNotFound, TransitionRefused
 from celery_jobman.models import Job
 from celery_jobman.states import FINAL, State, sources_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from uuid import UUID
 
+    from django.db.models import Q
+
 #: No condition beyond the state.
-ANYTHING = Q()
+NOWHERE: Mapping[str, Any] = MappingProxyType({})
 
 
 def try_move(
@@ -24,7 +28,8 @@ def try_move(
     *,
     now: datetime,
     sources: frozenset[State] | None = None,
-    guard: Q = ANYTHING,
+    at: Mapping[str, Any] = NOWHERE,
+    guard: Q | None = None,
     **changes: Any,
 ) -> bool:
     """Move a job to ``to`` in one conditional UPDATE, if it may go there.
@@ -37,17 +42,22 @@ def try_move(
         to: The state to enter.
         now: Aware datetime written to ``finished_at`` when ``to`` is final.
         sources: States the job may leave, fewer than the state machine allows if wanted.
-        guard: A further condition on the row, such as the attempt it must be at.
-        **changes: Further column values written by the same statement.
+        at: Columns and the values they must still hold, such as the attempt.
+        guard: A further condition on the row, for the rare one that ``at`` cannot say.
+        **changes: Further column values written by the same statement; a
+            :class:`~celery_jobman.core.statements.Plus` adds.
 
     Returns:
         Whether the row matched.  False: nothing was written, because the job is missing, has
-        moved on, or does not meet ``guard``.
+        moved on, or does not meet ``at`` and ``guard``.
     """
     allowed = sources_of(to) if sources is None else sources & sources_of(to)
-    changes["finished_at"] = now if to in FINAL else None
-    rows = Job.objects.filter(guard, pk=job_id, state__in=sorted(allowed))
-    return bool(rows.update(state=to, **changes))
+    changes |= {"state": to, "finished_at": now if to in FINAL else None}
+    where = {"id": job_id, "state": OneOf(tuple(sorted(allowed))), **at}
+    if guard is None:
+        return bool(statements.update(Job, where, changes))
+    rows = Job.objects.filter(guard, pk=job_id, state__in=sorted(allowed), **at)
+    return bool(rows.update(**statements.as_expressions(changes)))
 
 
 def move(
@@ -57,17 +67,17 @@ def move(
     *,
     now: datetime,
     sources: frozenset[State] | None = None,
-    guard: Q = ANYTHING,
+    at: Mapping[str, Any] = NOWHERE,
     **changes: Any,
 ) -> None:
     """Move a job as :func:`try_move` does, or say why not.
 
     Raises:
         JobNotFound: There is no such job.
-        TransitionRefused: Its state does not lead to ``to``, or ``guard`` does not hold.
+        TransitionRefused: Its state does not lead to ``to``, or ``at`` does not hold.
             ``verb`` (a past participle) completes the sentence.  Nothing was written.
     """
-    if not try_move(job_id, to, now=now, sources=sources, guard=guard, **changes):
+    if not try_move(job_id, to, now=now, sources=sources, at=at, **changes):
         raise refusal(job_id, verb)
 
 

@@ -77,7 +77,7 @@ def begin(task: Task) -> RunningJob:
         logger.info("Message dropped task=%s task_id=%s", task.name, task.request.id)
         raise Ignore("stale or duplicate message")
     moments.reached("claimed")
-    job = RunningJob(run, task.request, tuple(getattr(task, "steps", ())))
+    job = RunningJob(run, task.request)
     if not job.eager:
         injection.prepare()
         supervisor.wake()

@@ -56,7 +56,7 @@ class Completed:
 class RunningJob:
     """One attempt of one job, seen from inside its task."""
 
-    def __init__(self, run: Run, request: Any, declared: tuple[str, ...] = ()) -> None:
+    def __init__(self, run: Run, request: Any) -> None:
         self.run = run
         self.request = request
         self.eager = bool(request.is_eager)
@@ -78,7 +78,7 @@ class RunningJob:
         #: What the supervisor wrote last, and the connection that the body uses.
         self.reported: tuple[Progress | None, str] = (None, "")
         self.connection = connections[home()]
-        self.runner = StepRunner(run.job_id, run.number, declared, self.checkpoint)
+        self.runner = StepRunner(run.job_id, run.number, self.checkpoint)
 
     @property
     def id(self) -> UUID:

@@ -1,0 +1,141 @@
+"""Statements of the hot path, whose SQL is built once for each shape.
+
+Django's ORM builds the text of an UPDATE or INSERT anew each time, which costs Python more
+than the statement costs the database.  Every job passes three of them, so here their text is
+kept for each shape (table, columns, kinds of conditions); values are converted by the model's
+fields, as the ORM does.  Everything off the hot path goes through the ORM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections
+from django.db.models import F
+from django.db.transaction import mark_for_rollback_on_error
+
+from celery_jobman.models.database import using
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django.db.models import Field, Model
+
+
+@dataclass(frozen=True, slots=True)
+class Plus:
+    """A change that adds to what the column holds."""
+
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A condition that a column holds one of some values."""
+
+    values: tuple[Any, ...]
+
+
+Columns = Mapping[str, Any]
+
+
+def update(model: type[Model], where: Columns, changes: Columns) -> int:
+    """Change the rows that match, in one UPDATE.
+
+    Args:
+        model: The table.
+        where: Conditions by column: a value, or :class:`OneOf`.
+        changes: New values by column: a value, or :class:`Plus`.
+
+    Returns:
+        How many rows matched.
+    """
+    alias = using()
+    sql = _update_sql(alias, model, _shape(changes), _shape(where))
+    values = [*_values(model, changes), *_values(model, where)]
+    return _execute(alias, sql, values)
+
+
+def as_expressions(changes: Columns) -> dict[str, Any]:
+    """Return ``changes`` as the ORM takes them."""
+    return {
+        name: F(name) + value.amount if isinstance(value, Plus) else value
+        for name, value in changes.items()
+    }
+
+
+def insert(alias: str, model: type[Model], columns: Columns) -> None:
+    """Insert one row; columns that are not named must have a default in the database."""
+    sql = _insert_sql(alias, model, tuple(columns))
+    _execute(alias, sql, _values(model, columns))
+
+
+def columns_of(row: Model) -> dict[str, Any]:
+    """Return the columns of an unsaved row, for :func:`insert`."""
+    return {field.attname: getattr(row, field.attname) for field in _fields(type(row)).values()}
+
+
+def _execute(alias: str, sql: str, values: Iterable[tuple[Field[Any, Any], Any]]) -> int:
+    connection = connections[alias]
+    adapted = [field.get_db_prep_save(value, connection) for field, value in values]
+    with mark_for_rollback_on_error(using=alias), connection.cursor() as cursor:
+        cursor.execute(sql, adapted)
+        return int(cursor.rowcount)
+
+
+def _values(model: type[Model], columns: Columns) -> Iterable[tuple[Field[Any, Any], Any]]:
+    fields = _fields(model)
+    for name, value in columns.items():
+        field = fields[name]
+        if isinstance(value, OneOf):
+            yield from ((field, item) for item in value.values)
+        else:
+            yield field, value.amount if isinstance(value, Plus) else value
+
+
+def _shape(columns: Columns) -> tuple[tuple[str, int], ...]:
+    """Each column, and how many values its condition has (-1: it is added to)."""
+    return tuple((name, _width(value)) for name, value in columns.items())
+
+
+def _width(value: Any) -> int:
+    if isinstance(value, Plus):
+        return -1
+    return len(value.values) if isinstance(value, OneOf) else 0
+
+
+@cache
+def _fields(model: type[Model]) -> dict[str, Field[Any, Any]]:
+    return {field.attname: field for field in model._meta.concrete_fields}
+
+
+@cache
+def _update_sql(
+    alias: str,
+    model: type[Model],
+    changes: tuple[tuple[str, int], ...],
+    where: tuple[tuple[str, int], ...],
+) -> str:
+    quote, fields = connections[alias].ops.quote_name, _fields(model)
+    names = {name: quote(str(fields[name].column)) for name, _ in (*changes, *where)}
+    assignments = [
+        f"{names[name]} = {names[name]} + %s" if width < 0 else f"{names[name]} = %s"
+        for name, width in changes
+    ]
+    conditions = [
+        f"{names[name]} IN ({', '.join(['%s'] * width)})" if width else f"{names[name]} = %s"
+        for name, width in where
+    ]
+    table = quote(model._meta.db_table)
+    return f"UPDATE {table} SET {', '.join(assignments)} WHERE {' AND '.join(conditions)}"  # noqa: S608 - names come from the model
+
+
+@cache
+def _insert_sql(alias: str, model: type[Model], names: tuple[str, ...]) -> str:
+    quote, fields = connections[alias].ops.quote_name, _fields(model)
+    columns = ", ".join(quote(str(fields[name].column)) for name in names)
+    marks = ", ".join(["%s"] * len(names))
+    return f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES ({marks})"  # noqa: S608 - as above

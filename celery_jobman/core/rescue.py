@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from celery_jobman.conf import settings
@@ -56,14 +57,15 @@ def rescue_lost(
         silence: Time without a sign of life after which a worker is dead; by default
             ``JOBMAN["WORKER_LOST_AFTER"]``.
         limit: Most attempts to take back in this call.
-        now: Aware datetime to judge by.  Defaults to the current time.
+        now: Aware datetime to judge by; by default the clock of the database, which the
+            heartbeats go by too.
 
     Returns:
         One entry for each job taken back, longest running first.
     """
     moment = now or timezone.now()
     quiet = silence or settings().worker_lost_after
-    orphaned = _orphaned(moment, quiet)
+    orphaned = _orphaned(quiet, now)
     rows = Job.objects.filter(orphaned).without_payloads().order_by("started_at")[:limit]
     return [done for job in rows if (done := lose(job, _DEAD, now=moment, guard=orphaned))]
 
@@ -71,11 +73,11 @@ def rescue_lost(
 _DEAD = "its worker stopped giving signs of life"
 
 
-def _orphaned(now: datetime, silence: timedelta) -> Q:
+def _orphaned(silence: timedelta, now: datetime | None) -> Q:
     """Running for a worker that is dead, or that nobody has ever heard of."""
     theirs = Worker.objects.filter(pk=OuterRef("worker_id"))
-    dead = Exists(theirs.dead(now, silence))
-    unheard = ~Exists(theirs) & Q(started_at__lt=now - silence)
+    dead = Exists(theirs.dead(silence, now))
+    unheard = ~Exists(theirs) & Q(started_at__lt=(now or Now()) - silence)
     return Q(state=State.RUNNING, worker_id__isnull=False) & (Q(dead) | unheard)
 
 

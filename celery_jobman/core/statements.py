@@ -68,14 +68,15 @@ def as_expressions(changes: Columns) -> dict[str, Any]:
 
 
 def insert(alias: str, model: type[Model], columns: Columns) -> None:
-    """Insert one row; columns that are not named must have a default in the database."""
+    """Insert one row; columns that are not named become NULL."""
     sql = _insert_sql(alias, model, tuple(columns))
     _execute(alias, sql, _values(model, columns))
 
 
 def columns_of(row: Model) -> dict[str, Any]:
-    """Return the columns of an unsaved row, for :func:`insert`."""
-    return {field.attname: getattr(row, field.attname) for field in _fields(type(row)).values()}
+    """Return the columns of an unsaved row that hold something, for :func:`insert`."""
+    values = ((name, getattr(row, name)) for name in _fields(type(row)))
+    return {name: value for name, value in values if value is not None}
 
 
 def _execute(alias: str, sql: str, values: Iterable[tuple[Field[Any, Any], Any]]) -> int:

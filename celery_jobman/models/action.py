@@ -38,7 +38,7 @@ class JobAction(JobmanModel):
         verbose_name = _("action")
         verbose_name_plural = _("actions")
         ordering: ClassVar = ["-id"]
-        indexes: ClassVar = [models.Index("job_id", "id", name="jobman_action_job_idx")]
+        indexes: ClassVar = [models.Index(fields=["job_id", "id"], name="jobman_action_job_idx")]
 
     def __str__(self) -> str:
         return f"{self.verb} by {self.actor}"

@@ -176,16 +176,18 @@ class Job(JobmanModel):
         ]
         indexes: ClassVar = [
             models.Index(
-                "available_at", name="jobman_job_due_idx", condition=Q(state=State.SCHEDULED)
+                fields=["available_at"],
+                name="jobman_job_due_idx",
+                condition=Q(state=State.SCHEDULED),
             ),
-            models.Index("state", models.F("id").desc(), name="jobman_job_state_idx"),
-            models.Index("task", models.F("id").desc(), name="jobman_job_task_idx"),
-            models.Index("queue", "state", "id", name="jobman_job_queue_idx"),
-            models.Index("owner", models.F("id").desc(), name="jobman_job_owner_idx"),
+            models.Index(fields=["state", "-id"], name="jobman_job_state_idx"),
+            models.Index(fields=["task", "-id"], name="jobman_job_task_idx"),
+            models.Index(fields=["queue", "state", "id"], name="jobman_job_queue_idx"),
+            models.Index(fields=["owner", "-id"], name="jobman_job_owner_idx"),
             models.Index(
-                "worker_id", name="jobman_job_worker_idx", condition=Q(state=State.RUNNING)
+                fields=["worker_id"], name="jobman_job_worker_idx", condition=Q(state=State.RUNNING)
             ),
-            models.Index("finished_at", name="jobman_job_finished_idx"),
+            models.Index(fields=["finished_at"], name="jobman_job_finished_idx"),
         ]
 
     def __str__(self) -> str:

@@ -31,7 +31,7 @@ class LogLine(JobmanModel):
         verbose_name = _("log line")
         verbose_name_plural = _("log lines")
         ordering: ClassVar = ["id"]
-        indexes: ClassVar = [models.Index("job_id", "id", name="jobman_log_job_idx")]
+        indexes: ClassVar = [models.Index(fields=["job_id", "id"], name="jobman_log_job_idx")]
 
     def __str__(self) -> str:
         return self.message

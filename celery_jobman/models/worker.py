@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from celery_jobman.models.database import JobmanModel, RoutedManager
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
 class WorkerQuerySet(models.QuerySet["Worker"]):
     """Named questions about workers."""
 
-    def alive(self, now: datetime, silence: timedelta) -> Self:
-        """Workers that gave a sign of life within ``silence`` and did not stop."""
-        return self.filter(stopped_at__isnull=True, seen_at__gte=now - silence)
+    # Signs of life are given by the database's clock, so they are judged by it too; a test
+    # may name another moment.
 
-    def dead(self, now: datetime, silence: timedelta) -> Self:
+    def alive(self, silence: timedelta, now: datetime | None = None) -> Self:
+        """Workers that gave a sign of life within ``silence`` and did not stop."""
+        return self.filter(stopped_at__isnull=True, seen_at__gte=(now or Now()) - silence)
+
+    def dead(self, silence: timedelta, now: datetime | None = None) -> Self:
         """Workers that stopped, or gave no sign of life for ``silence``."""
-        return self.filter(Q(stopped_at__isnull=False) | Q(seen_at__lt=now - silence))
+        quiet = Q(seen_at__lt=(now or Now()) - silence)
+        return self.filter(Q(stopped_at__isnull=False) | quiet)
 
 
 WorkerManager = RoutedManager.from_queryset(WorkerQuerySet)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from celery_jobman.models.worker import WorkerQuerySet
     from celery_jobman.runtime.identity import Identity
 
     Note = Callable[[Identity], object]
@@ -142,21 +143,21 @@ class Keeping(Thread):
         """Send queued jobs again whose messages the broker lost."""
         now, after = timezone.now(), settings().redeliver_after
         queues = redelivery.overdue(now=now, after=after)
-        if not queues or not self._leads(now):
+        if not queues or not self._leads():
             return
-        held = sum(self._alive(now).values_list("reserved", flat=True))
+        held = sum(self._alive().values_list("reserved", flat=True))
         for queue in queues:
             messages = broker.depth(queue, self.controller.app) + held
             sent = redelivery.redeliver(queue, messages, broker.publish, now=now, after=after)
             if sent:
                 logger.warning("Lost messages sent again queue=%s count=%s", queue, sent)
 
-    def _alive(self, now: datetime) -> Any:
-        return Worker.objects.alive(now, settings().worker_lost_after)
+    def _alive(self) -> WorkerQuerySet:
+        return Worker.objects.alive(settings().worker_lost_after)
 
-    def _leads(self, now: datetime) -> bool:
+    def _leads(self) -> bool:
         """One worker does it; two would send twice."""
-        first = self._alive(now).order_by("id").values_list("id", flat=True).first()
+        first = self._alive().order_by("id").values_list("id", flat=True).first()
         return bool(first == self.me.worker_id)
 
     def enforce(self) -> None:

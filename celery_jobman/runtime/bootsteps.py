@@ -11,7 +11,7 @@ from celery import bootsteps
 from django.db import connections
 
 from celery_jobman.core import workers
-from celery_jobman.runtime import identity
+from celery_jobman.runtime import forking, identity
 from celery_jobman.runtime.keeping import Keeping
 
 logger = logging.getLogger("celery_jobman")
@@ -38,6 +38,8 @@ class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
         _keeping = Keeping(parent, self.me)
         _keeping._attempt(_keeping.beat)  # noqa: SLF001 - known before the first claim
         connections.close_all()
+        if hasattr(os, "register_at_fork"):
+            forking.guard.install()
         _keeping.start()
         atexit.register(say_goodbye, os.getpid())
 

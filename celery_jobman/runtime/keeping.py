@@ -27,7 +27,7 @@ from django.utils import timezone
 from celery_jobman.conf import settings
 from celery_jobman.core import cancellation, redelivery, rescue, schedule, workers
 from celery_jobman.models import Job, Worker
-from celery_jobman.runtime import broker, results
+from celery_jobman.runtime import broker, forking, results
 from celery_jobman.runtime.connection import OUTAGE
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ class Keeping(Thread):
 
     def _attempt(self, duty: Callable[[], object]) -> None:
         try:
-            duty()
+            with forking.guard.undisturbed():
+                duty()
         except OUTAGE as error:
             logger.warning("Keeper's duty put off duty=%s error=%r", duty.__name__, error)
             connections.close_all()
@@ -111,7 +112,8 @@ class Keeping(Thread):
             return
         for _ in range(TRIES):
             try:
-                work(self.me)
+                with forking.guard.undisturbed():
+                    work(self.me)
             except OUTAGE as error:
                 logger.warning("Keeper's note put off error=%r", error)
                 connections.close_all()

@@ -177,7 +177,9 @@ def prune(jobs: JobQuerySet, *, actor: Any = None, reason: str = "") -> int:
 
 def dispatch(*, limit: int = 500) -> int:
     """Give the broker the scheduled jobs that are due; return how many messages were sent."""
-    return schedule.dispatch_due(broker.publish, now=timezone.now(), limit=limit)
+    return schedule.dispatch_due(
+        broker.publish, now=timezone.now(), limit=limit, expired=results.cancelled
+    )
 
 
 def rescue_lost(*, limit: int = 500) -> list[Rescued]:

@@ -14,6 +14,19 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
+#: Keys that look as if they held a secret.
+REDACT = (
+    "api",
+    "token",
+    "key",
+    "secret",
+    "pass",
+    "signature",
+    "auth",
+    "cookie",
+    "session",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -56,13 +69,15 @@ class Settings:
     #: Stored with every attempt; a release name or a commit id.
     code_version: str = ""
     #: Key patterns whose values are masked wherever arguments are displayed.
-    redact: tuple[str, ...] = (
-        "api", "token", "key", "secret", "pass", "signature", "auth", "cookie", "session",
-    )  # fmt: skip
+    redact: tuple[str, ...] = REDACT
 
 
 def _coerce(name: str, default: Any, value: Any) -> Any:
-    if isinstance(default, timedelta) and isinstance(value, int | float):
+    if (
+        isinstance(default, timedelta)
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+    ):
         value = timedelta(seconds=value)
     if isinstance(default, tuple) and isinstance(value, list):
         value = tuple(value)

@@ -13,6 +13,7 @@ from django.db.models import Q
 
 from celery_jobman import signals
 from celery_jobman.core import logs, statements, transitions
+from celery_jobman.core.endings import Ending
 from celery_jobman.core.statements import Plus
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Attempt, Job, Outcome
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from celery_jobman.core.endings import Ending, Run
+    from celery_jobman.core.endings import Run
     from celery_jobman.core.logs import Line
+
+
+#: Columns of a job that nobody has asked to stop.
+NOT_ASKED_TO_STOP: dict[str, Any] = {"cancel_requested_at": None}
 
 
 def claim(run: Run, delivery: int) -> bool:
@@ -96,8 +101,10 @@ def finish(
     now: datetime,
     lines: Sequence[Line] = (),
     guard: Q | None = None,
-) -> None:
+) -> Ending:
     """End a run, in one transaction: the job's move, the attempt's row, the rest of its log.
+
+    A job that was asked to stop does not wait for another attempt: it is cancelled instead.
 
     Args:
         run: The execution that ends.
@@ -106,16 +113,34 @@ def finish(
         lines: Log lines not written yet, so that "finished" implies that the log is complete.
         guard: A further condition on the job's row.
 
+    Returns:
+        The ending that was written.
+
     Raises:
         ClaimLost: The run no longer holds the job, or ``guard`` does not hold.  Nothing was
             written.
     """
     with atomic():
         if not _leave(run, ending, now, guard):
-            raise ClaimLost
+            ending = _stopped(ending)
+            if not _leave(run, ending, now, guard):
+                raise ClaimLost
         statements.insert(using(), Attempt, _row(run, ending, now))
         logs.write(lines)
         _announce_end(run, ending)
+    return ending
+
+
+def _stopped(ending: Ending) -> Ending:
+    if ending.to in FINAL:
+        raise ClaimLost
+    return Ending(
+        outcome=Outcome.CANCELLED,
+        to=State.CANCELLED,
+        fault=ending.fault,
+        resumed_from=ending.resumed_from,
+        lines_dropped=ending.lines_dropped,
+    )
 
 
 def _leave(run: Run, ending: Ending, now: datetime, guard: Q | None) -> bool:
@@ -124,7 +149,7 @@ def _leave(run: Run, ending: Ending, now: datetime, guard: Q | None) -> bool:
         ending.to,
         now=now,
         sources=frozenset({State.RUNNING}),
-        at={"attempt": run.number},
+        at={"attempt": run.number} | ({} if ending.to in FINAL else NOT_ASKED_TO_STOP),
         guard=guard,
         **_changes(ending, now),
     )

@@ -45,22 +45,21 @@ def cancel(
         TransitionRefused: It has ended already.  Nothing was written.
     """
     with atomic():
-        state = _stop_waiting(job_id, now) or _ask_running(job_id, now, force)
+        stopped = stop_waiting(job_id, now=now, cancel_requested_at=now)
+        state = State.CANCELLED if stopped else _ask_running(job_id, now, force)
         changes = {"state": str(state), "force": force}
         actions.record("cancel", job_id, actor=actor, reason=reason, now=now, changes=changes)
     return state
 
 
-def _stop_waiting(job_id: UUID, now: datetime) -> State | None:
-    moved = transitions.try_move(
-        job_id, State.CANCELLED, now=now, sources=WAITING, cancel_requested_at=now
-    )
-    if not moved:
-        return None
-    task = Job.objects.values_list("task", flat=True).get(pk=job_id)
-    values = {"task": task, "attempt": 0, "state": State.CANCELLED}
-    signals.announce(signals.job_finished, using(), job_id, **values)
-    return State.CANCELLED
+def stop_waiting(job_id: UUID, *, now: datetime, **changes: Any) -> bool:
+    """Cancel a job that waits; return False when it does not (any more)."""
+    moved = transitions.try_move(job_id, State.CANCELLED, now=now, sources=WAITING, **changes)
+    if moved:
+        task, attempt = Job.objects.values_list("task", "attempt").get(pk=job_id)
+        values = {"task": task, "attempt": attempt, "state": State.CANCELLED}
+        signals.announce(signals.job_finished, using(), job_id, **values)
+    return moved
 
 
 def _ask_running(job_id: UUID, now: datetime, force: bool) -> State:  # noqa: FBT001 - private
@@ -69,7 +68,7 @@ def _ask_running(job_id: UUID, now: datetime, force: bool) -> State:  # noqa: FB
         cancel_requested_at=now, cancel_forced=force
     ):
         return State.RUNNING
-    if running.update(cancel_forced=force):
+    if running.update(cancel_forced=True) if force else running.exists():
         return State.RUNNING
     raise _refusal(job_id)
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SAVE_EVERY = 1.0
 #: Rows read at a time from a queryset.
 CHUNK = 2000
+#: What JSON text may hold and a database's JSON column may not: NUL, halves of characters, NaN.
+UNSTORABLE = ("\\u0000", "\\ud", "NaN", "Infinity")
 #: Longest copy of a skipped item, in characters.
 ITEM_LENGTH = 500
 
@@ -253,8 +255,6 @@ def _shown(item: Any) -> Any:
         text = encode(item, "item")
     except TypeError:
         return clean(repr(item), ITEM_LENGTH)
-    return (
-        json.loads(text)
-        if len(text) <= ITEM_LENGTH and "\\u0000" not in text
-        else clean(text, ITEM_LENGTH)
-    )
+    if len(text) > ITEM_LENGTH or any(mark in text for mark in UNSTORABLE):
+        return clean(repr(item), ITEM_LENGTH)
+    return json.loads(text)

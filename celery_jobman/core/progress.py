@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from celery_jobman.core.attempts import is_ours
+from celery_jobman.core.encoding import clean
 from celery_jobman.models import Job
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
+
+
+#: Largest number the columns hold.
+LARGEST = 2**63 - 1
+
+
+def _whole(name: str, value: object) -> int:
+    if isinstance(value, int | float | Decimal):
+        return int(value)
+    msg = f"progress: {name} must be a number, not {value!r}"
+    raise TypeError(msg)
+
+
+def _stored(value: int) -> int:
+    return max(-LARGEST, min(value, LARGEST))
 
 
 class Progress(NamedTuple):
@@ -20,13 +37,26 @@ class Progress(NamedTuple):
     message: str = ""
     unit: str = ""
 
+    @classmethod
+    def of(cls, current: int, total: int | None, message: str, unit: str) -> Progress:
+        """Return a report of what a task said.
+
+        Raises:
+            TypeError: ``current`` or ``total`` is no number.
+        """
+        if type(current) is not int:
+            current = _whole("current", current)
+        if total is not None and type(total) is not int:
+            total = _whole("total", total)
+        return cls(current, total, message, unit)
+
     def columns(self, now: datetime) -> dict[str, object]:
         """Return the job's columns that hold this report."""
         return {
-            "progress_current": self.current,
-            "progress_total": self.total,
-            "progress_message": self.message[:200].replace("\x00", ""),
-            "progress_unit": self.unit[:32],
+            "progress_current": _stored(self.current),
+            "progress_total": None if self.total is None else _stored(self.total),
+            "progress_message": clean(str(self.message or ""), 200),
+            "progress_unit": clean(str(self.unit or ""), 32),
             "progress_at": now,
         }
 

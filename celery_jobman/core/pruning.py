@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.db import connections
+
 from celery_jobman.core import actions
 from celery_jobman.core.transitions import refusal
 from celery_jobman.models import Attempt, Job, LogLine, Step
-from celery_jobman.models.database import atomic
+from celery_jobman.models.database import atomic, using
 from celery_jobman.states import FINAL, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
     from uuid import UUID
 
@@ -73,9 +75,10 @@ def forget(job_id: UUID, *, actor: Any = None, now: datetime, reason: str = "") 
         TransitionRefused: It has not ended.  Nothing was deleted.
     """
     finished = Job.objects.filter(state__in=sorted(FINAL))
-    if not _delete([job_id], finished):
-        raise refusal(job_id, "forgotten", "cancel it first, or wait for its end")
-    actions.record("forget", job_id, actor=actor, reason=reason, now=now)
+    with atomic():
+        if not _delete([job_id], finished):
+            raise refusal(job_id, "forgotten", "cancel it first, or wait for its end")
+        actions.record("forget", job_id, actor=actor, reason=reason, now=now)
 
 
 def _slices(jobs: JobQuerySet) -> Iterator[list[UUID]]:
@@ -92,8 +95,16 @@ def _after(jobs: JobQuerySet, last: UUID | None) -> list[UUID]:
 
 def _delete(ids: list[UUID], jobs: JobQuerySet) -> int:
     with atomic():
-        chosen = list(jobs.filter(pk__in=ids).values_list("pk", flat=True))
+        chosen = list(_locked(jobs.using(using()).filter(pk__in=ids)))
         LogLine.objects.filter(job_id__in=chosen).delete()
         Step.objects.filter(job_id__in=chosen).delete()
         Attempt.objects.filter(job_id__in=chosen).delete()
-        return jobs.filter(pk__in=chosen)._raw_delete(jobs.db)  # noqa: SLF001 - children are gone; spares Django's collection of every row
+        gone = Job.objects.using(using()).filter(pk__in=chosen)
+        return gone._raw_delete(using())  # noqa: SLF001 - children are gone; spares Django's collection of every row
+
+
+def _locked(jobs: JobQuerySet) -> Iterable[UUID]:
+    """Return the ids, locked so that a retry cannot reopen a job whose children go."""
+    if connections[using()].features.has_select_for_update:
+        jobs = jobs.select_for_update()
+    return jobs.order_by("pk").values_list("pk", flat=True)

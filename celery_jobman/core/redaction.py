@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from celery_jobman.conf import settings
+from celery_jobman.core.encoding import clean
 
 #: Stands where a secret was.
 MASK = "•••"
@@ -39,8 +40,8 @@ def preview(args: list[Any], kwargs: dict[str, Any], length: int = 200) -> str:
     parts = [_short(item) for item in redacted(args)]
     parts += [f"{key}={_short(item)}" for key, item in redacted(kwargs).items()]
     line = ", ".join(parts)
-    return line if len(line) <= length else line[: length - 1] + "…"
+    return clean(line, length)
 
 
 def _short(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)[:200].replace("\x00", "")
+    return json.dumps(value, ensure_ascii=False, default=str)[:200]

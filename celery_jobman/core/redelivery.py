@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     Publish = Callable[[Job], None]
 
 
+#: Most messages sent by one call; the rest waits for the next.
+LIMIT = 500
+
+
 def overdue(*, now: datetime, after: timedelta) -> dict[str, int]:
     """Return, per queue, how many jobs have been queued for longer than ``after``."""
     rows = _overdue(now, after).values("queue").annotate(count=Count("id")).order_by()
@@ -50,14 +54,20 @@ def redeliver(
         after: Jobs queued for less than this are left alone.
 
     Returns:
-        How many messages were sent anew.
+        How many messages were sent anew.  At the first one that the broker refuses it stops.
     """
     queued = Job.objects.filter(state=State.QUEUED, queue=queue).count()
     missing = queued - messages
     if missing <= 0:
         return 0
     candidates = _overdue(now, after).filter(queue=queue).order_by("queued_at")
-    return sum(_again(job, publish, now) for job in candidates[:missing])
+    sent = 0
+    for job in candidates[: min(missing, LIMIT)]:
+        outcome = _again(job, publish, now)
+        if outcome is False:
+            break
+        sent += bool(outcome)
+    return sent
 
 
 def _overdue(now: datetime, after: timedelta) -> JobQuerySet:
@@ -65,7 +75,7 @@ def _overdue(now: datetime, after: timedelta) -> JobQuerySet:
     return queued.filter(queued_at__lt=now - after)
 
 
-def _again(job: Job, publish: Publish, now: datetime) -> bool:
+def _again(job: Job, publish: Publish, now: datetime) -> bool | None:
     due = transitions.try_move(
         job.id,
         State.SCHEDULED,
@@ -76,7 +86,7 @@ def _again(job: Job, publish: Publish, now: datetime) -> bool:
         delivery=Plus(1),
     )
     job.delivery += 1
-    return bool(due and schedule.dispatch(job, publish, now=now))
+    return schedule.dispatch(job, publish, now=now) if due else None
 
 
 def resend(job_id: UUID, delivery: int, publish: Publish, *, now: datetime) -> bool:
@@ -86,4 +96,4 @@ def resend(job_id: UUID, delivery: int, publish: Publish, *, now: datetime) -> b
         Whether a message was sent; False when the job has moved on from ``delivery``.
     """
     job = Job.objects.filter(pk=job_id, state=State.QUEUED, delivery=delivery).first()
-    return job is not None and _again(job, publish, now)
+    return job is not None and bool(_again(job, publish, now))

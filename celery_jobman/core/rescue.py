@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from celery_jobman.conf import settings
@@ -25,6 +24,7 @@ from celery_jobman.core import attempts
 from celery_jobman.core.endings import Ending, Fault, Run
 from celery_jobman.exceptions import ClaimLost, JobLost, JobPoisoned
 from celery_jobman.models import Job, Outcome, Worker
+from celery_jobman.models.database import DatabaseClock
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _orphaned(silence: timedelta, now: datetime | None) -> Q:
     """Running for a worker that is dead, or that nobody has ever heard of."""
     theirs = Worker.objects.filter(pk=OuterRef("worker_id"))
     dead = Exists(theirs.dead(silence, now))
-    unheard = ~Exists(theirs) & Q(started_at__lt=(now or Now()) - silence)
+    unheard = ~Exists(theirs) & Q(started_at__lt=(now or DatabaseClock()) - silence)
     return Q(state=State.RUNNING, worker_id__isnull=False) & (Q(dead) | unheard)
 
 
@@ -131,7 +131,7 @@ def _is_spent(job: Job) -> bool:
 
 def _take_back(job: Job, ending: Ending, now: datetime, guard: Q | None = None) -> Rescued | None:
     try:
-        attempts.finish(run_of(job), ending, now=now, guard=guard)
+        ending = attempts.finish(run_of(job), ending, now=now, guard=guard)
     except ClaimLost:
         return None
     return Rescued(

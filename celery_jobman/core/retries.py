@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from django.db.models import Max
+
 from celery_jobman.core import actions, transitions
 from celery_jobman.core.statements import Plus
 from celery_jobman.exceptions import JobNotFound, TransitionRefused, UnknownStep
@@ -104,10 +106,15 @@ def rewind(  # noqa: PLR0913 - all but two are keywords
         job = _reopen(job_id, now, attempt, confirm_succeeded)
         chosen = plan(job_id, step)
         aside = [row.pk for row in _from(job, _live(job_id), step)]
-        Step.objects.filter(pk__in=aside).update(superseded=job.attempt or 1)
+        Step.objects.filter(pk__in=aside).update(superseded=_next_rewind(job_id))
         changes = {"step": step, "reused": list(chosen.reused), "again": list(chosen.again)}
         actions.record("retry from", job_id, actor=actor, reason=reason, now=now, changes=changes)
     return chosen
+
+
+def _next_rewind(job_id: UUID) -> int:
+    last = Step.objects.filter(job_id=job_id).aggregate(last=Max("superseded"))["last"]
+    return (last or 0) + 1
 
 
 def replay_skipped(
@@ -167,6 +174,7 @@ def _fresh(job: Job, now: datetime) -> dict[str, Any]:
         "available_at": now,
         "failures": 0,
         "crashes": 0,
+        "retries": 0,
         "cancel_requested_at": None,
         "cancel_forced": False,
         "completed_code": "",

@@ -13,9 +13,9 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from celery_jobman.core import transitions
+from celery_jobman.core import cancellation, transitions
 from celery_jobman.models import Job
-from celery_jobman.states import WAITING, State
+from celery_jobman.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,13 +30,20 @@ logger = logging.getLogger("celery_jobman")
 REFUSED_DELAY = timedelta(seconds=5)
 
 
-def dispatch_due(publish: Publish, *, now: datetime, limit: int = 500) -> int:
+def dispatch_due(
+    publish: Publish,
+    *,
+    now: datetime,
+    limit: int = 500,
+    expired: Callable[[UUID], object] = bool,
+) -> int:
     """Give the broker up to ``limit`` scheduled jobs whose time has come.
 
     Args:
         publish: Called with each job; sends its message or raises.
         now: Aware datetime to judge by.
         limit: Most jobs to send in this call.
+        expired: Called with the id of each job that was cancelled because it had expired.
 
     Returns:
         How many messages were sent.  A job whose message was refused stays scheduled, with
@@ -44,6 +51,10 @@ def dispatch_due(publish: Publish, *, now: datetime, limit: int = 500) -> int:
     """
     sent = 0
     for job in Job.objects.due(now)[:limit]:
+        if _has_expired(job, now):
+            if expire(job.id, now=now):
+                expired(job.id)
+            continue
         outcome = dispatch(job, publish, now=now)
         if outcome is False:
             break
@@ -58,7 +69,7 @@ def dispatch(job: Job, publish: Publish, *, now: datetime) -> bool | None:
         True when the message was sent, False when the broker refused it (the job is scheduled
         again), None when somebody else moved the job first or it had expired.
     """
-    if job.expires_at is not None and job.expires_at <= now:
+    if _has_expired(job, now):
         expire(job.id, now=now)
         return None
     delivery = job.delivery + 1
@@ -78,10 +89,18 @@ def dispatch(job: Job, publish: Publish, *, now: datetime) -> bool | None:
     return send(job, publish, now=now)
 
 
-def expire(job_id: UUID, *, now: datetime) -> None:
-    """Cancel a waiting job whose time to begin has passed (Celery's ``expires``)."""
+def _has_expired(job: Job, now: datetime) -> bool:
+    return job.expires_at is not None and job.expires_at <= now
+
+
+def expire(job_id: UUID, *, now: datetime) -> bool:
+    """Cancel a waiting job whose time to begin has passed (Celery's ``expires``).
+
+    Returns:
+        False when the job had moved on.
+    """
     reason = "it expired before a worker began it"
-    transitions.try_move(job_id, State.CANCELLED, now=now, sources=WAITING, error_message=reason)
+    return cancellation.stop_waiting(job_id, now=now, error_message=reason)
 
 
 def send(job: Job, publish: Publish, *, now: datetime) -> bool:

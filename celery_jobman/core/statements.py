@@ -39,6 +39,9 @@ class OneOf:
     values: tuple[Any, ...]
 
 
+#: Patterns of a column in a statement; a positive number is that many values.
+SINGLE, ADDED, NULL = 0, -1, -2
+
 Columns = Mapping[str, Any]
 
 
@@ -47,7 +50,7 @@ def update(model: type[Model], where: Columns, changes: Columns) -> int:
 
     Args:
         model: The table.
-        where: Conditions by column: a value, or :class:`OneOf`.
+        where: Conditions by column: a value, None (IS NULL), or :class:`OneOf`.
         changes: New values by column: a value, or :class:`Plus`.
 
     Returns:
@@ -55,7 +58,8 @@ def update(model: type[Model], where: Columns, changes: Columns) -> int:
     """
     alias = using()
     sql = _update_sql(alias, model, _shape(changes), _shape(where))
-    values = [*_values(model, changes), *_values(model, where)]
+    set_where = {name: value for name, value in where.items() if value is not None}
+    values = [*_values(model, changes), *_values(model, set_where)]
     return _execute(alias, sql, values)
 
 
@@ -64,6 +68,14 @@ def as_expressions(changes: Columns) -> dict[str, Any]:
     return {
         name: F(name) + value.amount if isinstance(value, Plus) else value
         for name, value in changes.items()
+    }
+
+
+def as_lookups(where: Columns) -> dict[str, Any]:
+    """Return single-valued conditions as the ORM takes them."""
+    return {
+        f"{name}__isnull" if value is None else name: True if value is None else value
+        for name, value in where.items()
     }
 
 
@@ -98,14 +110,16 @@ def _values(model: type[Model], columns: Columns) -> Iterable[tuple[Field[Any, A
 
 
 def _shape(columns: Columns) -> tuple[tuple[str, int], ...]:
-    """Each column, and how many values its condition has (-1: it is added to)."""
-    return tuple((name, _width(value)) for name, value in columns.items())
+    """Return each column with its pattern: how many values, added to, or NULL."""
+    return tuple((name, _pattern(value)) for name, value in columns.items())
 
 
-def _width(value: Any) -> int:
+def _pattern(value: Any) -> int:
     if isinstance(value, Plus):
-        return -1
-    return len(value.values) if isinstance(value, OneOf) else 0
+        return ADDED
+    if isinstance(value, OneOf):
+        return len(value.values)
+    return NULL if value is None else SINGLE
 
 
 @cache
@@ -123,15 +137,20 @@ def _update_sql(
     quote, fields = connections[alias].ops.quote_name, _fields(model)
     names = {name: quote(str(fields[name].column)) for name, _ in (*changes, *where)}
     assignments = [
-        f"{names[name]} = {names[name]} + %s" if width < 0 else f"{names[name]} = %s"
-        for name, width in changes
+        f"{names[name]} = {names[name]} + %s" if pattern == ADDED else f"{names[name]} = %s"
+        for name, pattern in changes
     ]
-    conditions = [
-        f"{names[name]} IN ({', '.join(['%s'] * width)})" if width else f"{names[name]} = %s"
-        for name, width in where
-    ]
+    conditions = [_condition(names[name], pattern) for name, pattern in where]
     table = quote(model._meta.db_table)
     return f"UPDATE {table} SET {', '.join(assignments)} WHERE {' AND '.join(conditions)}"  # noqa: S608 - names come from the model
+
+
+def _condition(column: str, pattern: int) -> str:
+    if pattern == NULL:
+        return f"{column} IS NULL"
+    if pattern > SINGLE:
+        return f"{column} IN ({', '.join(['%s'] * pattern)})"
+    return f"{column} = %s"
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
@@ -15,11 +15,12 @@ from celery_jobman.core.encoding import clean, encode
 from celery_jobman.core.iterations import Iteration
 from celery_jobman.exceptions import ClaimLost, StepConflict
 from celery_jobman.models import Job, Step, StepState
-from celery_jobman.models.database import atomic, home, route
+from celery_jobman.models.database import atomic, home, route, using
 from celery_jobman.models.step import STEP_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from uuid import UUID
 
@@ -31,6 +32,8 @@ class StepRunner:
         job_id: The job.
         number: The attempt that runs; every checkpoint it writes names it.
         checkpoint: Called before and after each step; raises when the body must stop.
+        connection: Makes the context in which rows are read and written.  The body never
+            runs inside it: what it writes goes where the project sends it.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class StepRunner:
         job_id: UUID,
         number: int,
         checkpoint: Callable[[], None] = lambda: None,
+        connection: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.job_id = job_id
         self.number = number
@@ -46,6 +50,10 @@ class StepRunner:
         #: Names of the steps whose checkpoints were reused, and the first that ran anew.
         self.reused: list[str] = []
         self.resumed_from = ""
+        #: The innermost step that an exception left.
+        self.stopped_in = ""
+        self._connection = connection
+        self._joined = self._resuming = False
         self._rows: dict[str, Step] | None = None
         self._seen: dict[str, int] = {}
         self._open: list[Iteration] = []
@@ -121,9 +129,15 @@ class StepRunner:
     def rows(self) -> dict[str, Step]:
         """The job's live steps by name, read once for each attempt."""
         if self._rows is None:
-            live = Step.objects.filter(job_id=self.job_id, superseded=0)
-            self._rows = {row.name: row for row in live}
+            with self._routed():
+                live = Step.objects.filter(job_id=self.job_id, superseded=0)
+                self._rows = {row.name: row for row in live}
+            self._resuming = bool(self._rows)
         return self._rows
+
+    def _routed(self) -> AbstractContextManager[None]:
+        """Choose the connection; inside an atomic step it is the project's own."""
+        return route(None) if self._joined else self._connection()
 
     def enter(self, name: str) -> str:
         """Return the path of a step that begins here, and note its place in the order."""
@@ -139,7 +153,7 @@ class StepRunner:
     def begin(self, path: str) -> None:
         """Stop here if asked to; otherwise note that ``path`` runs in this attempt."""
         self.checkpoint()
-        if self.reused or self.rows:
+        if self._resuming:
             self.resumed_from = self.resumed_from or path
         moments.reached("step:before")
 
@@ -150,8 +164,10 @@ class StepRunner:
         began = timezone.now()
         try:
             yield
-        except Exception as error:
-            self._note_failure(path, error, began)
+        except BaseException as error:
+            self.stopped_in = self.stopped_in or path
+            if isinstance(error, Exception):
+                self._note_failure(path, error, began)
             raise
         finally:
             self.current = outer
@@ -164,11 +180,14 @@ class StepRunner:
 
     def _execute_atomic(self, path: str, call: Callable[[], Any]) -> Any:
         # The project's own connection: checkpoint and effects must share one transaction.
-        self.rows  # noqa: B018 - read before the transaction, through the usual connection
-        with route(None), transaction.atomic(using=home(), durable=True):
-            result = self._execute(path, call)
-            self.confirm_claim()
-            moments.reached("atomic:before commit")
+        self._joined = True
+        try:
+            with transaction.atomic(using=home(), durable=True):
+                result = self._execute(path, call)
+                self.confirm_claim()
+                moments.reached("atomic:before commit")
+        finally:
+            self._joined = False
         return result
 
     def confirm_claim(self) -> None:
@@ -177,9 +196,10 @@ class StepRunner:
         Raises:
             ClaimLost: It does not; the transaction must be rolled back.
         """
-        mine = Job.objects.filter(is_ours(self.job_id, self.number))
-        if not mine.update(current_step=self.current):
-            raise ClaimLost
+        with self._routed():
+            mine = Job.objects.filter(is_ours(self.job_id, self.number))
+            if not mine.update(current_step=self.current):
+                raise ClaimLost
 
     def _store(self, path: str, result: Any, began: datetime) -> Any:
         # Encode before the database is touched: an error raised inside a write would leave
@@ -203,18 +223,21 @@ class StepRunner:
         """
         known = self.rows.get(path)
         columns["attempt"] = self.number
-        if known is None:
-            self._insert(path, columns)
-        else:
-            self._update(known, columns)
+        with self._routed():
+            if known is None:
+                self._insert(path, columns)
+            else:
+                self._update(known, columns)
 
     def _insert(self, path: str, columns: dict[str, Any]) -> None:
         row = Step(job_id=self.job_id, name=path, position=self._seen[path], **columns)
         try:
             with atomic():
-                row.save(force_insert=True)
-        except IntegrityError as error:
-            raise ClaimLost from error
+                row.save(force_insert=True, using=using())
+        except IntegrityError:
+            # An attempt that has lost the job wrote it first, or a later one did.
+            row = Step.objects.get(job_id=self.job_id, name=path, superseded=0)
+            self._update(row, columns)
         self.rows[path] = row
 
     def _update(self, row: Step, columns: dict[str, Any]) -> None:

@@ -56,7 +56,8 @@ def try_move(
     where = {"id": job_id, "state": OneOf(tuple(sorted(allowed))), **at}
     if guard is None:
         return bool(statements.update(Job, where, changes))
-    rows = Job.objects.filter(guard, pk=job_id, state__in=sorted(allowed), **at)
+    rows = Job.objects.filter(guard, pk=job_id, state__in=sorted(allowed))
+    rows = rows.filter(**statements.as_lookups(at))
     return bool(rows.update(**statements.as_expressions(changes)))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from celery_jobman.models import Queue, Worker
+from celery_jobman.models.database import DatabaseClock
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -33,12 +33,12 @@ def beat(worker_id: UUID, *, now: datetime | None = None, **facts: Any) -> bool:
     Returns:
         False when the worker has no row (any more).
     """
-    return bool(Worker.objects.filter(pk=worker_id).update(seen_at=now or Now(), **facts))
+    return bool(Worker.objects.filter(pk=worker_id).update(seen_at=now or DatabaseClock(), **facts))
 
 
 def leave(worker_id: UUID, *, now: datetime | None = None) -> None:
     """Note that a worker has stopped; what it still holds may be taken back at once."""
-    Worker.objects.filter(pk=worker_id).update(stopped_at=now or Now())
+    Worker.objects.filter(pk=worker_id).update(stopped_at=now or DatabaseClock())
 
 
 def consume(queues: list[str], *, now: datetime) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from django.apps import apps
 from django.core.checks import Warning as CheckWarning
 from django.db import models, router, transaction
+from django.db.models.functions import Now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +50,17 @@ def route(alias: str | None) -> Iterator[None]:
 def atomic(**options: Any) -> transaction.Atomic:
     """Return ``transaction.atomic()`` on the connection that :func:`using` names."""
     return transaction.atomic(using=using(), **options)
+
+
+class DatabaseClock(Now):
+    """The database's own clock, in UTC.
+
+    On MySQL, Django's ``Now`` is the session's local time, while its columns hold UTC.
+    """
+
+    def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Ask for UTC."""
+        return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **context)
 
 
 class RoutedManager(models.Manager[M], Generic[M]):

@@ -59,8 +59,8 @@ class Step(JobmanModel):
     #: Items an iteration passed over: a list of ``{"index", "item", "error"}``.
     skipped = models.JSONField(_("skipped items"), default=list, blank=True)
     error_message = models.TextField(_("error"), blank=True, default="")
-    #: 0 for the live row; the number of the last attempt before it was set aside otherwise.
-    superseded = models.PositiveIntegerField(_("set aside after attempt"), default=0)
+    #: 0 for the live row; otherwise the number of the job's rewind that set it aside.
+    superseded = models.PositiveIntegerField(_("set aside by rewind"), default=0)
 
     objects = RoutedManager["Step"]()
 

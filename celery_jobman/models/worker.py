@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from celery_jobman.models.database import JobmanModel, RoutedManager
+from celery_jobman.models.database import DatabaseClock, JobmanModel, RoutedManager
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -23,11 +22,11 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
 
     def alive(self, silence: timedelta, now: datetime | None = None) -> Self:
         """Workers that gave a sign of life within ``silence`` and did not stop."""
-        return self.filter(stopped_at__isnull=True, seen_at__gte=(now or Now()) - silence)
+        return self.filter(stopped_at__isnull=True, seen_at__gte=(now or DatabaseClock()) - silence)
 
     def dead(self, silence: timedelta, now: datetime | None = None) -> Self:
         """Workers that stopped, or gave no sign of life for ``silence``."""
-        quiet = Q(seen_at__lt=(now or Now()) - silence)
+        quiet = Q(seen_at__lt=(now or DatabaseClock()) - silence)
         return self.filter(Q(stopped_at__isnull=False) | quiet)
 
 

@@ -22,10 +22,10 @@ logger = logging.getLogger("celery_jobman")
 #: Ends that one process keeps; more are not expected, for it stops taking jobs meanwhile.
 MOST = 1000
 
-_owed: deque[Callable[[], None]] = deque(maxlen=MOST)
+_owed: deque[Callable[[], object]] = deque(maxlen=MOST)
 
 
-def owe(write: Callable[[], None]) -> None:
+def owe(write: Callable[[], object]) -> None:
     """Keep a write that failed, for :func:`pay`."""
     _owed.append(write)
 

@@ -59,7 +59,7 @@ class JobHandler(logging.Handler):
             job.runner.current,
             datetime.fromtimestamp(record.created, UTC),
             record.levelno,
-            record.name[:200],
+            clean(record.name, 200),
             clean(message, settings().log_line_length),
             _extra(record),
         )
@@ -80,14 +80,14 @@ def _extra(record: logging.LogRecord) -> dict[str, Any] | None:
     added = vars(record).keys() - _STANDARD
     if not added:
         return None
-    return redacted({name: _plain(getattr(record, name)) for name in sorted(added)})  # type: ignore[no-any-return]
+    return redacted({clean(name, 100): _plain(getattr(record, name)) for name in sorted(added)})  # type: ignore[no-any-return]
 
 
 def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, dict):
-        return {str(key)[:100]: _plain(item) for key, item in list(value.items())[:100]}
+        return {clean(str(key), 100): _plain(item) for key, item in list(value.items())[:100]}
     return clean(str(value), 1000)
 
 

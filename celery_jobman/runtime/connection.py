@@ -75,7 +75,8 @@ def enqueueing() -> Iterator[None]:
     one, the private connection does the same for less.
     """
     if is_shared() or connections[home()].in_atomic_block:
-        yield
+        with route(None):
+            yield
         return
     with private():
         yield

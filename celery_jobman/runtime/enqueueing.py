@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 #: Options that must stay with the call, because they cannot be written to a row.
 OF_THIS_CALL = ("producer", "publisher", "connection", "router")
-#: Options of ours that Celery does not know.
-OURS = ("owner", "tags", "attribs", "after_commit", "track")
 
 
 def is_installed() -> bool:

@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from celery_jobman.conf import settings
 from celery_jobman.core import attempts, moments
-from celery_jobman.core.endings import Run
+from celery_jobman.core.endings import Ending, Fault, Run
 from celery_jobman.exceptions import ClaimLost, ControlFlow
-from celery_jobman.models import Attempt, Job
+from celery_jobman.models import Attempt, Job, Outcome
 from celery_jobman.runtime import (
     arrears,
     capture,
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from celery import Task
 
-    from celery_jobman.core.endings import Ending
 
 logger = logging.getLogger("celery_jobman")
 
@@ -57,10 +56,9 @@ def execute(task: Task, args: Any, kwargs: Any) -> Any:
     job = begin(task)
     with running(job):
         verdict = _run(task, job, args, kwargs)
-        if verdict.ending is not None:
-            settle(job, verdict.ending)
-    if verdict.revoked:
-        results.revoke(task, job.request)
+        if verdict.ending is not None and settle(job, verdict.ending) == State.CANCELLED:
+            results.revoke(task, job.request)
+            raise Ignore("cancelled")
     if verdict.error is not None:
         raise verdict.error
     return verdict.value
@@ -101,7 +99,8 @@ def _claim(task: Task) -> Run | None:
         return _adopt(task)
     if task.request.is_eager:
         header = _next(header)
-    run = run_of(task, UUID(header["job"]), header["attempt"])
+    trigger = header.get("trigger", "automatic")
+    run = run_of(task, UUID(header["job"]), header["attempt"], trigger)
     return run if attempts.claim(run, header["delivery"]) else None
 
 
@@ -178,25 +177,49 @@ def _close(job: RunningJob) -> None:
         logger.exception("Cursor could not be saved job=%s", job.id)
 
 
-def settle(job: RunningJob, ending: Ending) -> None:
-    """End the attempt in the database; a lost claim is noted, and changes nothing."""
+def settle(job: RunningJob, ending: Ending) -> State:
+    """End the attempt in the database.
+
+    Returns:
+        Where the job went: where ``ending`` says, or cancelled if that was asked for.
+
+    Raises:
+        celery.exceptions.Ignore: The attempt no longer holds the job.  Nothing was written.
+    """
     moments.reached("finishing")
     full = _complete(job, ending)
+    to = full.to
     try:
         with connection.private(), job.lock:
-            connection.patiently(lambda: _finish(job, full), "finish")
+            to = connection.patiently(lambda: _finish(job, full), "finish")
     except ClaimLost:
         logger.warning("Attempt lost its claim job=%s attempt=%s", job.id, job.attempt)
         raise Ignore("the job runs elsewhere") from None
-    except Exception:
+    except connection.OUTAGE:
         logger.exception("End of an attempt could not be written yet job=%s", job.id)
         arrears.owe(partial(_finish, job, full))
         supervisor.wake()
+    except Exception as error:
+        logger.exception("End of an attempt was refused by the database job=%s", job.id)
+        to = _finish_bare(job, full, error)
     moments.reached("finished")
+    return to
+
+
+def _finish_bare(job: RunningJob, ending: Ending, error: Exception) -> State:
+    """Something of the task's own could not be stored: end the job without any of it."""
+    job.lines_dropped += len(job.lines)
+    job.lines.clear()
+    if ending.to == State.SUCCEEDED:
+        bare = Ending(outcome=ending.outcome, to=ending.to)
+    else:
+        bare = Ending(outcome=Outcome.FAILED, to=State.FAILED, fault=Fault.of(error))
+    with connection.private():
+        return _finish(job, bare)
 
 
 def _complete(job: RunningJob, ending: Ending) -> Ending:
-    step = "" if ending.to == State.SUCCEEDED else job.runner.current
+    step = "" if ending.to == State.SUCCEEDED else job.runner.stopped_in
     changes = {"current_step": step, **ending.changes}
     return replace(
         ending,
@@ -206,13 +229,15 @@ def _complete(job: RunningJob, ending: Ending) -> Ending:
     )
 
 
-def _finish(job: RunningJob, ending: Ending) -> None:
+def _finish(job: RunningJob, ending: Ending) -> State:
+    to = ending.to
     try:
-        attempts.finish(job.run, ending, now=timezone.now(), lines=tuple(job.lines))
+        to = attempts.finish(job.run, ending, now=timezone.now(), lines=tuple(job.lines)).to
     except ClaimLost:
         if not _was_written(job):
             raise
     job.lines.clear()
+    return to
 
 
 def _was_written(job: RunningJob) -> bool:

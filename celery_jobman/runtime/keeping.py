@@ -132,7 +132,8 @@ class Keeping(Thread):
 
     def dispatch(self) -> None:
         """Give the broker the jobs that are due."""
-        schedule.dispatch_due(broker.publish, now=timezone.now())
+        now = timezone.now()
+        schedule.dispatch_due(broker.publish, now=now, expired=results.cancelled)
 
     def rescue(self) -> None:
         """Take back what dead workers held."""

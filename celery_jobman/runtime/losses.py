@@ -14,10 +14,10 @@ from celery import current_app
 from django.utils import timezone
 
 from celery_jobman.core import cancellation, redelivery, rescue, schedule
-from celery_jobman.core.endings import delay_of
 from celery_jobman.exceptions import TransitionRefused, UnknownTask
 from celery_jobman.models import Job
-from celery_jobman.runtime import broker, results
+from celery_jobman.runtime import broker, outcomes, results
+from celery_jobman.runtime.task import JobTask
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def unknown(header: dict[str, Any], name: str, me: Identity) -> None:
 
 def _delay(job: Job) -> timedelta:
     task = current_app.tasks.get(job.task)
-    return delay_of(getattr(task, "backoff", 0), job.failures + 1)
+    return outcomes.delay(task, job.failures + 1) if isinstance(task, JobTask) else timedelta()
 
 
 def _is_final(job: Job) -> bool:

@@ -177,7 +177,13 @@ def publish_options(job: Job, options: dict[str, Any] | None = None) -> dict[str
 
 def header(job: Job) -> dict[str, Any]:
     """Return our header: which job, which delivery, which attempt the message is for."""
-    return {"v": 1, "job": str(job.id), "delivery": job.delivery, "attempt": job.attempt + 1}
+    return {
+        "v": 1,
+        "job": str(job.id),
+        "delivery": job.delivery,
+        "attempt": job.attempt + 1,
+        "trigger": job.trigger,
+    }
 
 
 def header_of(request: Any) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from dataclasses import dataclass
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
     from celery_jobman.runtime.running import RunningJob
 
+logger = logging.getLogger("celery_jobman")
+
+#: Wait before the next attempt when the task's backoff raises or returns no duration.
+FALLBACK_DELAY = timedelta(seconds=60)
 #: Exit code of a pool process that was told to stop by SIGTERM (billiard's convention).
 TERMINATED = -(256 - signal.SIGTERM)
 #: Seconds by which a hard time limit may be noticed early.
@@ -52,8 +57,6 @@ class Verdict:
     #: Raised to Celery; None: the task returns ``value``.
     error: BaseException | None = None
     value: Any = None
-    #: Celery's result is set to REVOKED.
-    revoked: bool = False
 
 
 def returned(task: Task, job: RunningJob, value: Any) -> Verdict:
@@ -100,7 +103,7 @@ def judge(error: BaseException, task: Task, job: RunningJob) -> Verdict:
 def _cancelled(error: JobCancelled, task: Task, job: RunningJob) -> Verdict:
     changes = _last_progress(job)
     ending = Ending(outcome=Outcome.CANCELLED, to=State.CANCELLED, changes=changes)
-    return Verdict(ending=ending, error=Ignore("cancelled"), revoked=True)
+    return Verdict(ending=ending, error=Ignore("cancelled"))
 
 
 @judge.register(JobInterrupted)
@@ -180,18 +183,27 @@ def _failure(error: BaseException, task: Task, job: RunningJob, outcome: Outcome
     failures = row.failures + 1
     if final or row.max_attempts is None or failures >= row.max_attempts:
         return Verdict(ending=_final(error, outcome, job), error=error)
-    delay = delay_of(getattr(task, "backoff", 0), failures)
-    again = _signature(task, job, error, delay) if job.eager else None
+    wait = delay(task, failures)
+    again = _signature(task, job, error, wait) if job.eager else None
     ending = Ending(
         outcome=outcome,
         to=_waiting(job),
         fault=Fault.of(error),
-        available_at=timezone.now() + delay,
+        available_at=timezone.now() + wait,
         changes={"retries": job.request.retries + 1, **_last_progress(job)},
     )
     if not isinstance(error, Exception):
         return Verdict(ending=ending, error=error)
-    return Verdict(ending=ending, error=again or Retry(exc=error, when=delay.total_seconds()))
+    return Verdict(ending=ending, error=again or Retry(exc=error, when=wait.total_seconds()))
+
+
+def delay(task: Task, failures: int) -> timedelta:
+    """Return the wait before the next attempt, by the task's ``backoff``."""
+    try:
+        return delay_of(task.backoff, failures)
+    except Exception:
+        logger.exception("Backoff of %s is of no use, waiting %s", task.name, FALLBACK_DELAY)
+        return FALLBACK_DELAY
 
 
 def _signature(task: Task, job: RunningJob, error: BaseException, delay: timedelta) -> Retry:

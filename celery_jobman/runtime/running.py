@@ -78,7 +78,7 @@ class RunningJob:
         #: What the supervisor wrote last, and the connection that the body uses.
         self.reported: tuple[Progress | None, str] = (None, "")
         self.connection = connections[home()]
-        self.runner = StepRunner(run.job_id, run.number, self.checkpoint)
+        self.runner = StepRunner(run.job_id, run.number, self.checkpoint, private)
 
     @property
     def id(self) -> UUID:
@@ -108,13 +108,11 @@ class RunningJob:
 
     def step(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Run a step once; see :meth:`celery_jobman.core.steps.StepRunner.run`."""
-        with private():
-            return self.runner.run(name, fn, *args, **kwargs)
+        return self.runner.run(name, fn, *args, **kwargs)
 
     def iterate(self, name: str, source: Any, **options: Any) -> Iteration:
         """Loop resumably; see :class:`celery_jobman.core.iterations.Iteration`."""
-        with private():
-            return self.runner.iterate(name, source, report=self._reported, **options)
+        return self.runner.iterate(name, source, report=self._reported, **options)
 
     def progress(
         self, current: int, total: int | None = None, message: str = "", unit: str = ""
@@ -129,8 +127,11 @@ class RunningJob:
             total: How much there is; None when nobody knows.
             message: What is going on, at most 200 characters.
             unit: What is counted, such as ``"rows"``, at most 32 characters.
+
+        Raises:
+            TypeError: ``current`` or ``total`` is no number.  Nothing was reported.
         """
-        self.report = Progress(current, total, message, unit)
+        self.report = Progress.of(current, total, message, unit)
         self.checkpoint()
 
     def _reported(self, report: Progress) -> None:
@@ -203,11 +204,13 @@ def current_job() -> RunningJob | None:
     """Return the job that runs here, from any depth of code; None outside jobs.
 
     A thread that the task started itself knows no current job.  It is given the only one
-    that runs in this process, if there is only one.
+    that runs in this process, if there is only one (and a worker runs it: in a web process
+    the other threads belong to other people).
     """
     job = _current.get()
     if job is None and len(_active) == 1:
-        return next(iter(_active.values()), None)
+        only = next(iter(_active.values()), None)
+        return None if only is None or only.eager else only
     return job
 
 

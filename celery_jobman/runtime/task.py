@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from celery_jobman.runtime.running import Completed, RunningJob
 
 
+#: Options of ours that Celery does not know.
+OURS = ("owner", "tags", "attribs", "after_commit")
+
+
 @cache
 def _engine(name: str) -> ModuleType:
     """Return a module that needs models, imported on first use."""
@@ -123,7 +127,7 @@ class JobTask(DjangoTask):  # type: ignore[misc]
         call = {"task_id": task_id, "producer": producer, "link": link, "link_error": link_error}
         tracked = options.pop("track", True) and self._is_recorded()
         if not tracked or self._get_app().conf.task_always_eager:
-            for name in _engine("enqueueing").OURS if tracked else ("owner", "tags", "attribs"):
+            for name in OURS:
                 options.pop(name, None)
             return super().apply_async(args, kwargs, shadow=shadow, **call, **options)
         args, kwargs, options = self._prepare(args, kwargs, shadow, {**call, **options})

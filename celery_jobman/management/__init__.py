@@ -1,0 +1,1 @@
+"""Management commands: the operators' door to the jobs."""

@@ -1,0 +1,1 @@
+"""``manage.py`` commands; there is one, ``jobman``."""

@@ -1,0 +1,111 @@
+"""Selection: from what was typed to the jobs that are meant."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.core.management.base import CommandError
+from django.db.models import Q
+
+from celery_jobman import actions
+from celery_jobman.exceptions import JobNotFound
+from celery_jobman.models import Job
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from celery_jobman.models.job import JobQuerySet
+
+#: Hexadecimal digits of an id, and the fewest that may stand for it.
+DIGITS, FEWEST = 32, 8
+#: Jobs read by one statement of a walk.
+SLICE = 500
+
+
+def job(reference: str) -> Job:
+    """Return the job with this id, this beginning of an id, or this Celery task id.
+
+    Raises:
+        JobNotFound: There is none.
+        CommandError: Several ids begin so.
+    """
+    try:
+        return actions.find(reference)
+    except JobNotFound:
+        found = _beginning_with(reference)
+    if not found:
+        raise JobNotFound(reference)
+    if len(found) > 1:
+        ids = "\n  ".join(str(each.id) for each in found)
+        raise CommandError(f"several jobs begin with {reference}; give more digits:\n  {ids}")
+    return found[0]
+
+
+def jobs(references: Iterable[str]) -> list[Job]:
+    """Return the jobs with these references, each once; see :func:`job` for the errors."""
+    return list({found.id: found for found in map(job, references)}.values())
+
+
+def _beginning_with(reference: str) -> list[Job]:
+    digits = reference.replace("-", "").lower()
+    if not re.fullmatch(rf"[0-9a-f]{{{FEWEST},{DIGITS}}}", digits):
+        return []
+    first, last = (UUID(digits.ljust(DIGITS, filler)) for filler in "0f")
+    return list(Job.objects.filter(pk__gte=first, pk__lte=last).order_by("pk")[:10])
+
+
+def filtered(options: dict[str, Any]) -> JobQuerySet:
+    """Return the jobs that pass ``--task`` and ``--queue``."""
+    found = Job.objects.without_payloads()
+    if options["task"]:
+        found = found.filter(_task(options["task"]))
+    return found.filter(queue=options["queue"]) if options["queue"] else found
+
+
+def failed(options: dict[str, Any]) -> JobQuerySet:
+    """Return the failed jobs that pass the filters.
+
+    Raises:
+        CommandError: A filter names a task or queue that no job has, failed or not.
+    """
+    passing = filtered(options)
+    found = passing.filter(state=State.FAILED)
+    if not found.exists():
+        complain(passing, options)
+    return found
+
+
+def complain(passing: JobQuerySet, options: dict[str, Any]) -> None:
+    """Tell a filter that finds nothing from one that is misspelt.
+
+    Raises:
+        CommandError: No job at all passes the filters.
+    """
+    filters = [f"--{name} {options[name]}" for name in ("task", "queue") if options[name]]
+    if filters and not passing.exists():
+        raise CommandError(
+            f"no job has {' and '.join(filters)}; `jobman list` shows the names there are"
+        )
+
+
+def _task(name: str) -> Q:
+    exactly = Q(task=name)
+    return exactly if "." in name else exactly | Q(task__endswith=f".{name}")
+
+
+def walk(found: JobQuerySet) -> Iterator[Job]:
+    """Yield jobs in the order of their ids, read a slice at a time.
+
+    A job that comes (back) to the selection while the walk is under way is not met twice.
+    """
+    last = None
+    while True:
+        rows = found.filter(pk__gt=last) if last else found
+        chunk = list(rows.order_by("pk")[:SLICE])
+        if not chunk:
+            return
+        yield from chunk
+        last = chunk[-1].pk

@@ -1,0 +1,55 @@
+"""Workforce: which workers live, what they consume, and how busy they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from celery_jobman.conf import settings
+from celery_jobman.models import Job, Worker
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from celery_jobman.models.job import JobQuerySet
+
+
+@dataclass(frozen=True, slots=True)
+class Workforce:
+    """The workers that are alive."""
+
+    workers: Sequence[Worker]
+
+    @classmethod
+    def at(cls, now: datetime) -> Workforce:
+        """Return the workers that are alive now."""
+        return cls(tuple(Worker.objects.alive(now, settings().worker_lost_after)))
+
+    @property
+    def queues(self) -> list[str]:
+        """Names of the queues that are consumed."""
+        return sorted({name for worker in self.workers for name in worker.queues})
+
+    @property
+    def processes(self) -> int:
+        """How many jobs can run at once."""
+        return sum(worker.concurrency for worker in self.workers)
+
+    def busy(self) -> int:
+        """Return how many jobs run on these workers."""
+        return Job.objects.filter(state=State.RUNNING, worker_id__in=self._ids).count()
+
+    def consuming(self, queue: str) -> Workforce:
+        """Return those that consume a queue."""
+        return Workforce(tuple(each for each in self.workers if queue in each.queues))
+
+    def orphans(self) -> JobQuerySet:
+        """Return the jobs that run, as their rows say, on none of these workers."""
+        running = Job.objects.filter(state=State.RUNNING, worker_id__isnull=False)
+        return running.exclude(worker_id__in=self._ids).without_payloads()
+
+    @property
+    def _ids(self) -> list[object]:
+        return [worker.pk for worker in self.workers]

@@ -23,6 +23,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "celery_jobman",
+    "example_project.shop",
 ]
 
 MIDDLEWARE = [

@@ -6,7 +6,7 @@ import json
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
 from celery_jobman.core import moments
@@ -53,7 +53,7 @@ class StepRunner:
         #: The innermost step that an exception left.
         self.stopped_in = ""
         self._connection = connection
-        self._joined = self._resuming = False
+        self._resuming = False
         self._rows: dict[str, Step] | None = None
         self._seen: dict[str, int] = {}
         self._open: list[Iteration] = []
@@ -136,8 +136,11 @@ class StepRunner:
         return self._rows
 
     def _routed(self) -> AbstractContextManager[None]:
-        """Choose the connection; inside an atomic step it is the project's own."""
-        return route(None) if self._joined else self._connection()
+        """Choose the connection: the project's own while it has a transaction open.
+
+        The work and its checkpoint then stay, or are rolled back, together.
+        """
+        return route(None) if connections[home()].in_atomic_block else self._connection()
 
     def enter(self, name: str) -> str:
         """Return the path of a step that begins here, and note its place in the order."""
@@ -180,14 +183,10 @@ class StepRunner:
 
     def _execute_atomic(self, path: str, call: Callable[[], Any]) -> Any:
         # The project's own connection: checkpoint and effects must share one transaction.
-        self._joined = True
-        try:
-            with transaction.atomic(using=home(), durable=True):
-                result = self._execute(path, call)
-                self.confirm_claim()
-                moments.reached("atomic:before commit")
-        finally:
-            self._joined = False
+        with transaction.atomic(using=home(), durable=True):
+            result = self._execute(path, call)
+            self.confirm_claim()
+            moments.reached("atomic:before commit")
         return result
 
     def confirm_claim(self) -> None:

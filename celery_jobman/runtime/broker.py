@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,11 @@ from kombu.exceptions import OperationalError
 from celery_jobman.conf import settings
 from celery_jobman.core import moments, schedule
 from celery_jobman.models.database import using
-from celery_jobman.runtime import messages
+from celery_jobman.runtime import messages, publishing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from celery import Celery
 
     from celery_jobman.models import Job
@@ -36,14 +39,33 @@ def publish(
         kombu.exceptions.OperationalError: The broker is away.  Nothing was sent, as far as
             can be known.
     """
+    celery: Celery = app or current_app._get_current_object()  # noqa: SLF001 - the proxy is bound to its thread
     wanted = messages.publish_options(job, options)
+    wanted |= {"add_to_parent": False, **extra}
     wanted.setdefault("retry_policy", RETRY_POLICY)
-    wanted.setdefault("timeout", settings().publish_timeout.total_seconds())
     args, kwargs = messages.decode(job.args), messages.decode(job.kwargs)
-    (app or current_app).send_task(
-        job.task, args, kwargs, add_to_parent=False, **{**wanted, **extra}
-    )
+    send = partial(celery.send_task, job.task, args, kwargs, **wanted)
+    try:
+        _send(send, borrowed=bool(extra.get("producer") or extra.get("connection")))
+    except Exception:
+        _forget_result(celery, job.task_id)
+        raise
     moments.reached("published")
+
+
+def _send(send: Callable[[], object], *, borrowed: bool) -> None:
+    """A caller's own connection stays in the caller's thread, and takes the time it takes."""
+    if borrowed:
+        send()
+    else:
+        publishing.within(settings().publish_timeout.total_seconds(), send)
+
+
+def _forget_result(app: Celery, task_id: str) -> None:
+    """Dropping the ``AsyncResult`` must not wait for a result backend that is away."""
+    consumer = getattr(app.backend, "result_consumer", None)
+    with suppress(Exception):
+        consumer.subscribed_to.discard(app.backend.get_key_for_task(task_id))  # type: ignore[union-attr]
 
 
 #: One further try at once, for a pooled connection that went stale; then it is a worker's turn.

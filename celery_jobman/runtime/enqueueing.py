@@ -42,6 +42,7 @@ def enqueue(task: Task, args: Any, kwargs: Any, options: dict[str, Any]) -> Asyn
     if here is not None and _is_retry(task, options, here):
         here.next_attempt = messages.changed_by_retry(task, args, kwargs, options)
         return task.AsyncResult(here.task_id)
+    _inherit(task, options)
     job = messages.compose(task, args, kwargs, options.pop("task_id", None), options)
     _relate(job, here)
     with connection.enqueueing():
@@ -57,14 +58,24 @@ def _is_retry(task: Task, options: dict[str, Any], here: RunningJob) -> bool:
     return same and (options.get("retries") or 0) > (here.request.retries or 0)
 
 
+def _inherit(task: Task, options: dict[str, Any]) -> None:
+    """Take from the task that runs here what Celery takes; the message leaves elsewhere."""
+    parent = task.app.current_worker_task
+    if not parent:
+        return
+    request = parent.request
+    options["root_id"] = options.get("root_id") or request.root_id or request.id
+    options["parent_id"] = options.get("parent_id") or request.id
+    if task.app.conf.task_inherit_parent_priority and options.get("priority") is None:
+        options["priority"] = (request.delivery_info or {}).get("priority")
+
+
 def _relate(job: Job, here: RunningJob | None) -> None:
     if here is None or here.eager:
         return
     job.parent_id = here.id
     if job.task_id == here.task_id:
         here.replaced_by = job.id
-    if job.root_id == job.task_id:
-        job.root_id = here.request.root_id or here.task_id
 
 
 def _send(task: Task, job: Job, options: dict[str, Any]) -> None:

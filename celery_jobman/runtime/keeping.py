@@ -27,7 +27,7 @@ from django.utils import timezone
 from celery_jobman.conf import settings
 from celery_jobman.core import cancellation, redelivery, rescue, schedule, workers
 from celery_jobman.models import Job, Worker
-from celery_jobman.runtime import broker, forking, results
+from celery_jobman.runtime import broker, forking, results, running
 from celery_jobman.runtime.connection import OUTAGE
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Keeping(Thread):
 
     def run(self) -> None:
         """Work until the process ends."""
+        running.disown_thread()
         while not self.leaving:
             for duty, period in self._duties():
                 if time.monotonic() >= self._due.get(duty, 0.0):

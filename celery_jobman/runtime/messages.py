@@ -82,6 +82,7 @@ def compose(
     job.root_id = options.get("root_id") or job.task_id
     job.group_id = options.get("group_id") or ""
     job.label = options.get("shadow") or ""
+    options.setdefault("reply_to", task.app.thread_oid)  # where rpc:// results go
     job.message = encode(_stored(options), "a message option")
     _describe(job, task, options)
     return job

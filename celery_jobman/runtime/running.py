@@ -6,7 +6,7 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from contextvars import ContextVar
-from threading import Lock, get_ident
+from threading import Lock, get_ident, local, main_thread
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
@@ -43,6 +43,7 @@ NEWS_OLD_AFTER = 10.0
 
 _current: ContextVar[RunningJob | None] = ContextVar("jobman_job", default=None)
 _active: dict[int, RunningJob] = {}
+_thread = local()
 
 
 class Completed:
@@ -210,8 +211,21 @@ def current_job() -> RunningJob | None:
     job = _current.get()
     if job is None and len(_active) == 1:
         only = next(iter(_active.values()), None)
-        return None if only is None or only.eager else only
+        return only if only is not None and _may_be_its_thread(only) else None
     return job
+
+
+def _may_be_its_thread(job: RunningJob) -> bool:
+    """Whether a thread without a job can have been started by this one's body."""
+    if job.eager or getattr(_thread, "serves_all", False):
+        return False
+    here = get_ident()
+    return here == job.thread or here != main_thread().ident
+
+
+def disown_thread() -> None:
+    """Never take what this thread does for the doing of a job: it serves all of them."""
+    _thread.serves_all = True
 
 
 def required_job(what: str) -> RunningJob:

@@ -54,6 +54,7 @@ def hurry() -> None:
 
 
 def _watch() -> None:
+    running.disown_thread()
     while True:
         _awake.wait()
         _hurry.wait(settings().flush_every.total_seconds())

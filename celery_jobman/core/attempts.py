@@ -6,15 +6,16 @@ frozen, and its job was rescued) matches no row and learns so by :class:`ClaimLo
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
 from celery_jobman import signals
-from celery_jobman.core import logs, statements, transitions
+from celery_jobman.core import logs, transitions
 from celery_jobman.core.endings import Ending
-from celery_jobman.core.statements import Plus
+from celery_jobman.core.statements import Insert, Plus
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Attempt, Job, Outcome
 from celery_jobman.models.database import atomic, using
@@ -120,12 +121,11 @@ def finish(
         ClaimLost: The run no longer holds the job, or ``guard`` does not hold.  Nothing was
             written.
     """
-    with atomic():
+    with atomic() if lines else nullcontext():
         if not _leave(run, ending, now, guard):
             ending = _stopped(ending)
             if not _leave(run, ending, now, guard):
                 raise ClaimLost
-        statements.insert(using(), Attempt, _row(run, ending, now))
         logs.write(lines)
         _announce_end(run, ending)
     return ending
@@ -151,6 +151,7 @@ def _leave(run: Run, ending: Ending, now: datetime, guard: Q | None) -> bool:
         sources=frozenset({State.RUNNING}),
         at={"attempt": run.number} | ({} if ending.to in FINAL else NOT_ASKED_TO_STOP),
         guard=guard,
+        along=Insert(Attempt, _row(run, ending, now)),
         **_changes(ending, now),
     )
 

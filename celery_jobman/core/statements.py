@@ -17,7 +17,7 @@ from django.db import connections
 from django.db.models import F
 from django.db.transaction import mark_for_rollback_on_error
 
-from celery_jobman.models.database import using
+from celery_jobman.models.database import atomic, using
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,13 +45,25 @@ SINGLE, ADDED, NULL = 0, -1, -2
 Columns = Mapping[str, Any]
 
 
-def update(model: type[Model], where: Columns, changes: Columns) -> int:
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """A row that is written along with a change."""
+
+    model: type[Model]
+    columns: Columns
+
+
+def update(
+    model: type[Model], where: Columns, changes: Columns, along: Insert | None = None
+) -> int:
     """Change the rows that match, in one UPDATE.
 
     Args:
         model: The table.
         where: Conditions by column: a value, None (IS NULL), or :class:`OneOf`.
         changes: New values by column: a value, or :class:`Plus`.
+        along: A row to insert for the one that matched, in the same statement where the
+            database can (PostgreSQL), else in the same transaction.
 
     Returns:
         How many rows matched.
@@ -60,7 +72,16 @@ def update(model: type[Model], where: Columns, changes: Columns) -> int:
     sql = _update_sql(alias, model, _shape(changes), _shape(where))
     set_where = {name: value for name, value in where.items() if value is not None}
     values = [*_values(model, changes), *_values(model, set_where)]
-    return _execute(alias, sql, values)
+    if along is None:
+        return _execute(alias, sql, values)
+    if connections[alias].vendor == "postgresql":
+        values += _values(along.model, along.columns)
+        return _execute(alias, _fused_sql(alias, sql, along.model, tuple(along.columns)), values)
+    with atomic():
+        matched = _execute(alias, sql, values)
+        if matched:
+            insert(alias, along.model, along.columns)
+    return matched
 
 
 def as_expressions(changes: Columns) -> dict[str, Any]:
@@ -154,8 +175,18 @@ def _condition(column: str, pattern: int) -> str:
 
 
 @cache
-def _insert_sql(alias: str, model: type[Model], names: tuple[str, ...]) -> str:
+def _fused_sql(alias: str, update_sql: str, model: type[Model], names: tuple[str, ...]) -> str:
+    into, marks = _into(alias, model, names)
+    return f"WITH moved AS ({update_sql} RETURNING 1) INSERT INTO {into} SELECT {marks} FROM moved"  # noqa: S608 - as above
+
+
+def _into(alias: str, model: type[Model], names: tuple[str, ...]) -> tuple[str, str]:
     quote, fields = connections[alias].ops.quote_name, _fields(model)
     columns = ", ".join(quote(str(fields[name].column)) for name in names)
-    marks = ", ".join(["%s"] * len(names))
-    return f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES ({marks})"  # noqa: S608 - as above
+    return f"{quote(model._meta.db_table)} ({columns})", ", ".join(["%s"] * len(names))
+
+
+@cache
+def _insert_sql(alias: str, model: type[Model], names: tuple[str, ...]) -> str:
+    into, marks = _into(alias, model, names)
+    return f"INSERT INTO {into} VALUES ({marks})"  # noqa: S608 - as above

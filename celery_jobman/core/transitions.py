@@ -6,9 +6,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from celery_jobman.core import statements
-from celery_jobman.core.statements import OneOf
+from celery_jobman.core.statements import Insert, OneOf
 from celery_jobman.exceptions import JobNotFound, TransitionRefused
 from celery_jobman.models import Job
+from celery_jobman.models.database import atomic, using
 from celery_jobman.states import FINAL, State, sources_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 NOWHERE: Mapping[str, Any] = MappingProxyType({})
 
 
-def try_move(
+def try_move(  # noqa: PLR0913 - the guard is the point; all but two are keywords
     job_id: UUID,
     to: State,
     *,
@@ -30,6 +31,7 @@ def try_move(
     sources: frozenset[State] | None = None,
     at: Mapping[str, Any] = NOWHERE,
     guard: Q | None = None,
+    along: Insert | None = None,
     **changes: Any,
 ) -> bool:
     """Move a job to ``to`` in one conditional UPDATE, if it may go there.
@@ -44,6 +46,7 @@ def try_move(
         sources: States the job may leave, fewer than the state machine allows if wanted.
         at: Columns and the values they must still hold, such as the attempt.
         guard: A further condition on the row, for the rare one that ``at`` cannot say.
+        along: A row that is inserted if, and only if, the job moves.
         **changes: Further column values written by the same statement; a
             :class:`~celery_jobman.core.statements.Plus` adds.
 
@@ -55,10 +58,14 @@ def try_move(
     changes |= {"state": to, "finished_at": now if to in FINAL else None}
     where = {"id": job_id, "state": OneOf(tuple(sorted(allowed))), **at}
     if guard is None:
-        return bool(statements.update(Job, where, changes))
-    rows = Job.objects.filter(guard, pk=job_id, state__in=sorted(allowed))
-    rows = rows.filter(**statements.as_lookups(at))
-    return bool(rows.update(**statements.as_expressions(changes)))
+        return bool(statements.update(Job, where, changes, along))
+    with atomic():
+        rows = Job.objects.filter(guard, pk=job_id, state__in=sorted(allowed))
+        rows = rows.filter(**statements.as_lookups(at))
+        moved = bool(rows.update(**statements.as_expressions(changes)))
+        if moved and along is not None:
+            statements.insert(using(), along.model, along.columns)
+    return moved
 
 
 def move(

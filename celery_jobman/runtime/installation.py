@@ -1,0 +1,105 @@
+"""The installation: what can be asked of the project's Celery app from outside a worker."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from celery import current_app
+from celery.backends.base import DisabledBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from celery import Celery
+
+#: Seconds after which a service that has not answered is taken for unreachable.
+PATIENCE = 5.0
+#: Transports that deliver a message again when it is not acknowledged in time, and the seconds
+#: they wait unless ``broker_transport_options["visibility_timeout"]`` says otherwise.
+VISIBILITY_TIMEOUTS = {"redis": 3600.0, "sqs": 1800.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Something that Celery needs to reach."""
+
+    #: Its address, without the password.
+    address: str
+    #: Why it does not answer; empty when it does.
+    error: str
+
+
+def import_tasks() -> None:
+    """Import the modules in which the project's tasks are, as a worker does."""
+    current_app.loader.import_default_modules()
+
+
+def app_name() -> str | None:
+    """Return the name of the project's Celery app; None when none was loaded."""
+    app = current_app._get_current_object()  # noqa: SLF001 - Celery's own way out of its proxy
+    return None if app.main == "default" and not app.configured else str(app.main or app)
+
+
+def broker() -> Service:
+    """Try to reach the broker."""
+    app = current_app._get_current_object()  # noqa: SLF001
+    with closing(app.connection_for_write()) as connection:
+        address = connection.as_uri()
+        once = {"max_retries": 1, "interval_start": 0, "interval_step": 0}
+        error = _probe(lambda: connection.ensure_connection(timeout=PATIENCE, **once))
+    return Service(address=address, error=error)
+
+
+def result_backend() -> Service | None:
+    """Try to read from the result backend; None when the project has none."""
+    app: Celery = current_app._get_current_object()  # noqa: SLF001
+    backend = app.backend
+    if isinstance(backend, DisabledBackend):
+        return None
+    address = str(backend.as_uri())
+    if address.startswith("rpc"):
+        return Service(address=address, error="")  # it is the broker
+    return Service(address=address, error=_probe(lambda: backend.get_state("jobman-doctor")))
+
+
+def _probe(ask: Callable[[], object]) -> str:
+    """Return why a call fails, or does not come back in time; empty when it does neither."""
+    answers: list[str] = []
+    thread = Thread(target=lambda: answers.append(_error(ask)), daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return answers[0] if answers else f"no answer within {PATIENCE:g} seconds"
+
+
+def _error(ask: Callable[[], object]) -> str:
+    try:
+        ask()
+    except Exception as error:  # noqa: BLE001 - whatever the transport raises
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def visibility_timeout() -> float | None:
+    """Return the seconds after which the broker delivers unacknowledged messages again.
+
+    Returns:
+        None for brokers that wait as long as their connection to the worker lasts.
+    """
+    with closing(current_app.connection_for_write()) as connection:
+        default = VISIBILITY_TIMEOUTS.get(connection.transport.driver_type)
+    options: dict[str, Any] = current_app.conf.broker_transport_options or {}
+    return None if default is None else float(options.get("visibility_timeout") or default)
+
+
+def outlasting(limit: float) -> list[str]:
+    """Return the names of the tasks that acknowledge late and may run for longer than this."""
+    return sorted(
+        task.name
+        for task in current_app.tasks.values()
+        if task.acks_late
+        and not task.name.startswith("celery.")
+        and (task.time_limit is None or task.time_limit > limit)
+    )

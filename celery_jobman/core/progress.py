@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,9 +20,9 @@ LARGEST = 2**63 - 1
 
 
 def _whole(name: str, value: object) -> int:
-    if isinstance(value, int | float | Decimal):
+    if isinstance(value, int | float | Decimal) and math.isfinite(value):
         return int(value)
-    msg = f"progress: {name} must be a number, not {value!r}"
+    msg = f"progress: {name} must be a finite number, not {value!r}"
     raise TypeError(msg)
 
 

@@ -17,16 +17,20 @@ def redacted(value: Any, patterns: tuple[str, ...] | None = None) -> Any:
 
     Args:
         value: Any JSON value; dictionaries and lists are walked to any depth.
-        patterns: Lower-case substrings of keys; by default ``JOBMAN["REDACT"]``.
+        patterns: Substrings of keys, in any case; by default ``JOBMAN["REDACT"]``.
     """
-    words = settings().redact if patterns is None else patterns
+    words = tuple(map(str.lower, settings().redact if patterns is None else patterns))
+    return _masked(value, words)
+
+
+def _masked(value: Any, words: tuple[str, ...]) -> Any:
     if isinstance(value, dict):
         return {
-            key: MASK if _is_secret(key, words) else redacted(item, words)
+            key: MASK if _is_secret(key, words) else _masked(item, words)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [redacted(item, words) for item in value]
+        return [_masked(item, words) for item in value]
     return value
 
 

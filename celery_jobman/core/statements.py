@@ -40,7 +40,7 @@ class OneOf:
 
 
 #: Patterns of a column in a statement; a positive number is that many values.
-SINGLE, ADDED, NULL = 0, -1, -2
+SINGLE, ADDED, NULL, NEVER = 0, -1, -2, -3
 
 Columns = Mapping[str, Any]
 
@@ -139,7 +139,7 @@ def _pattern(value: Any) -> int:
     if isinstance(value, Plus):
         return ADDED
     if isinstance(value, OneOf):
-        return len(value.values)
+        return len(value.values) or NEVER
     return NULL if value is None else SINGLE
 
 
@@ -169,6 +169,8 @@ def _update_sql(
 def _condition(column: str, pattern: int) -> str:
     if pattern == NULL:
         return f"{column} IS NULL"
+    if pattern == NEVER:
+        return "1 = 0"
     if pattern > SINGLE:
         return f"{column} IN ({', '.join(['%s'] * pattern)})"
     return f"{column} = %s"

@@ -156,6 +156,7 @@ class StepRunner:
     def begin(self, path: str) -> None:
         """Stop here if asked to; otherwise note that ``path`` runs in this attempt."""
         self.checkpoint()
+        self.stopped_in = ""
         if self._resuming:
             self.resumed_from = self.resumed_from or path
         moments.reached("step:before")
@@ -167,6 +168,8 @@ class StepRunner:
         began = timezone.now()
         try:
             yield
+        except GeneratorExit:
+            raise  # the body left a loop; that is no failure
         except BaseException as error:
             self.stopped_in = self.stopped_in or path
             if isinstance(error, Exception):
@@ -234,8 +237,11 @@ class StepRunner:
             with atomic():
                 row.save(force_insert=True, using=using())
         except IntegrityError:
+            live = Step.objects.filter(job_id=self.job_id, name=path, superseded=0).first()
+            if live is None:
+                raise
             # An attempt that has lost the job wrote it first, or a later one did.
-            row = Step.objects.get(job_id=self.job_id, name=path, superseded=0)
+            row = live
             self._update(row, columns)
         self.rows[path] = row
 

@@ -23,7 +23,6 @@ from celery_jobman.core import (
     retries,
     schedule,
 )
-from celery_jobman.models import Job
 from celery_jobman.models.database import using
 from celery_jobman.runtime import broker, results, signatures
 from celery_jobman.states import State
@@ -191,10 +190,4 @@ def rescue_lost(*, limit: int = 500) -> list[Rescued]:
 
 def _send(job_id: UUID) -> None:
     """Give the broker a job that was just scheduled, once that is committed, if it is due."""
-    transaction.on_commit(partial(_dispatch, job_id), using=using())
-
-
-def _dispatch(job_id: UUID) -> None:
-    job = Job.objects.due(timezone.now()).filter(pk=job_id).first()
-    if job is not None:
-        broker.dispatch(job)
+    transaction.on_commit(partial(broker.send_if_due, job_id), using=using())

@@ -52,6 +52,13 @@ class Trigger(models.TextChoices):
     RESCUE = "rescue", _("Rescue")
     """The attempt before it was lost with its worker."""
 
+    REQUEUE = "requeue", _("Requeue")
+    """The task rejected its message so that it came again."""
+
+
+#: Triggers whose attempts Celery's ``request.delivery_info`` shows as redelivered.
+REDELIVERED = frozenset({Trigger.RESCUE, Trigger.REQUEUE})
+
 
 class Attempt(JobmanModel):
     """One execution of a job.  Rows are only ever added."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,17 @@ from kombu.exceptions import OperationalError
 
 from celery_jobman.conf import settings
 from celery_jobman.core import moments, schedule
+from celery_jobman.models import Job
 from celery_jobman.models.database import using
-from celery_jobman.runtime import messages, publishing
+from celery_jobman.runtime import connection, messages, publishing
+
+logger = logging.getLogger("celery_jobman")
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     from celery import Celery
-
-    from celery_jobman.models import Job
 
 
 def publish(
@@ -90,6 +93,20 @@ def _deliver(job: Job, **how: Any) -> None:
 def dispatch(job: Job) -> None:
     """Give a scheduled job that is due now to the broker; a worker does it if this fails."""
     schedule.dispatch(job, publish, now=timezone.now())
+
+
+def send_if_due(job_id: UUID) -> None:
+    """Give a job that was just scheduled to the broker, if it is due now.
+
+    What goes wrong is left to the dispatchers of the workers, a second later.
+    """
+    try:
+        with connection.private():
+            job = Job.objects.due(timezone.now()).filter(pk=job_id).first()
+            if job is not None:
+                dispatch(job)
+    except connection.OUTAGE as error:
+        logger.warning("Job is left to a dispatcher job=%s error=%r", job_id, error)
 
 
 def depth(queue: str, app: Celery | None = None) -> int:

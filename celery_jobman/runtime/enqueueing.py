@@ -45,11 +45,13 @@ def enqueue(task: Task, args: Any, kwargs: Any, options: dict[str, Any]) -> Asyn
     _inherit(task, options)
     job = messages.compose(task, args, kwargs, options.pop("task_id", None), options)
     _relate(job, here)
+    result = _result(task, job, options)
     with connection.enqueueing():
         jobs.enqueue(job, now=timezone.now())
         if job.available_at is None:
-            _send(task, job, options)
-    return _result(task, job, options)
+            _send(task, job, options, result)
+    _note_child(task, result, options)
+    return result
 
 
 def _is_retry(task: Task, options: dict[str, Any], here: RunningJob) -> bool:
@@ -78,16 +80,21 @@ def _relate(job: Job, here: RunningJob | None) -> None:
         here.replaced_by = job.id
 
 
-def _send(task: Task, job: Job, options: dict[str, Any]) -> None:
+def _send(task: Task, job: Job, options: dict[str, Any], result: AsyncResult) -> None:
+    # send_task hands out the caller's own result: one that it made itself would be dropped at
+    # once, and take the caller's subscription to the result backend with it.
     live = {name: options[name] for name in OF_THIS_CALL if options.get(name) is not None}
-    live |= {"result_cls": task.AsyncResult, "task_type": task}
+    live |= {"result_cls": lambda _: result, "task_type": task}
     broker.publish_on_commit(job, app=task.app, options=options, **live)
 
 
 def _result(task: Task, job: Job, options: dict[str, Any]) -> AsyncResult:
     result = task.AsyncResult(job.task_id)
     result.ignored = options.get("ignore_result")
+    return result
+
+
+def _note_child(task: Task, result: AsyncResult, options: dict[str, Any]) -> None:
     parent = task.app.current_worker_task
     if parent and options.get("add_to_parent", True):
         parent.add_trail(result)
-    return result

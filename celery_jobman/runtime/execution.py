@@ -20,6 +20,7 @@ from celery_jobman.exceptions import ClaimLost, ControlFlow
 from celery_jobman.models import Attempt, Job, Outcome
 from celery_jobman.runtime import (
     arrears,
+    broker,
     capture,
     connection,
     identity,
@@ -56,9 +57,12 @@ def execute(task: Task, args: Any, kwargs: Any) -> Any:
     job = begin(task)
     with running(job):
         verdict = _run(task, job, args, kwargs)
-        if verdict.ending is not None and settle(job, verdict.ending) == State.CANCELLED:
-            results.revoke(task, job.request)
-            raise Ignore("cancelled")
+        to = settle(job, verdict.ending) if verdict.ending is not None else None
+    if to == State.CANCELLED:
+        results.revoke(task, job.request)
+        raise Ignore("cancelled")
+    if to == State.SCHEDULED:
+        broker.send_if_due(job.id)
     if verdict.error is not None:
         raise verdict.error
     return verdict.value
@@ -99,6 +103,8 @@ def _claim(task: Task) -> Run | None:
         return _adopt(task)
     if task.request.is_eager:
         header = _next(header)
+    if header.get("redelivered"):
+        task.request.delivery_info = {**(task.request.delivery_info or {}), "redelivered": True}
     trigger = header.get("trigger", "automatic")
     run = run_of(task, UUID(header["job"]), header["attempt"], trigger)
     return run if attempts.claim(run, header["delivery"]) else None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from celery import current_app
 from celery.backends.base import DisabledBackend
+
+from celery_jobman.runtime import publishing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,16 +68,8 @@ def result_backend() -> Service | None:
 
 def _probe(ask: Callable[[], object]) -> str:
     """Return why a call fails, or does not come back in time; empty when it does neither."""
-    answers: list[str] = []
-    thread = Thread(target=lambda: answers.append(_error(ask)), daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    return answers[0] if answers else f"no answer within {PATIENCE:g} seconds"
-
-
-def _error(ask: Callable[[], object]) -> str:
     try:
-        ask()
+        publishing.within(PATIENCE, ask)
     except Exception as error:  # noqa: BLE001 - whatever the transport raises
         return f"{type(error).__name__}: {error}"
     return ""

@@ -13,6 +13,7 @@ from celery_jobman.conf import settings
 from celery_jobman.core.redaction import preview
 from celery_jobman.exceptions import UnencodableValue
 from celery_jobman.models import Job
+from celery_jobman.models.attempt import REDELIVERED
 from celery_jobman.models.ids import uuid7
 from celery_jobman.states import State
 
@@ -184,6 +185,7 @@ def header(job: Job) -> dict[str, Any]:
         "delivery": job.delivery,
         "attempt": job.attempt + 1,
         "trigger": job.trigger,
+        "redelivered": job.trigger in REDELIVERED,
     }
 
 

@@ -28,7 +28,7 @@ from celery_jobman.exceptions import (
     JobReleased,
     JobSkipped,
 )
-from celery_jobman.models import Job, Outcome
+from celery_jobman.models import Job, Outcome, Trigger
 from celery_jobman.runtime import messages
 from celery_jobman.runtime.running import Completed
 from celery_jobman.states import State
@@ -154,7 +154,12 @@ def _ignored(error: Ignore, task: Task, job: RunningJob) -> Verdict:
 def _rejected(error: Reject, task: Task, job: RunningJob) -> Verdict:
     if not error.requeue:
         return Verdict(ending=_final(error, Outcome.FAILED, job), error=error)
-    ending = Ending(outcome=Outcome.RELEASED, to=_waiting(job), available_at=timezone.now())
+    ending = Ending(
+        outcome=Outcome.RELEASED,
+        to=_waiting(job),
+        available_at=timezone.now(),
+        changes={"trigger": Trigger.REQUEUE},
+    )
     return Verdict(ending=ending, error=Ignore("requeued by jobman"))
 
 

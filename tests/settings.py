@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 from tests import databases
 
 SECRET_KEY = "only for tests"
@@ -48,6 +51,9 @@ TEMPLATES = [
         },
     },
 ]
+
+SHOP_IMPORT_FOLDER = Path(tempfile.gettempdir())
+SHOP_REPORT_TO = ["buyers@example.org"]
 
 # In memory: a test that wants a real broker starts its own workers and says so.
 CELERY_BROKER_URL = "memory://"

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
 
+from celery_jobman.core.encoding import clean
 from celery_jobman.models import JobAction
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
+
+
+#: Longest reason kept, in characters.
+REASON_LENGTH = 10_000
 
 
 def record(
@@ -40,14 +45,14 @@ def record(
         verb=verb,
         user_id=user.pk if user else None,
         actor=name_of(actor),
-        reason=reason,
+        reason=clean(reason, REASON_LENGTH),
         changes=changes or {},
     )
 
 
 def name_of(actor: Any) -> str:
     """Return the actor's name as the audit shows it."""
-    return str(actor)[:200] if actor is not None else _system_user()
+    return clean(str(actor), 200) if actor is not None else _system_user()
 
 
 def _system_user() -> str:

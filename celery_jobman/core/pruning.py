@@ -100,7 +100,8 @@ def _delete(ids: list[UUID], jobs: JobQuerySet) -> int:
         Step.objects.filter(job_id__in=chosen).delete()
         Attempt.objects.filter(job_id__in=chosen).delete()
         gone = Job.objects.using(using()).filter(pk__in=chosen)
-        return gone._raw_delete(using())  # noqa: SLF001 - children are gone; spares Django's collection of every row
+        deleted = gone._raw_delete(using())  # noqa: SLF001 - children are gone; spares Django's collection of every row
+        return deleted or 0
 
 
 def _locked(jobs: JobQuerySet) -> Iterable[UUID]:

@@ -56,7 +56,7 @@ def redeliver(
     Returns:
         How many messages were sent anew.  At the first one that the broker refuses it stops.
     """
-    queued = Job.objects.filter(state=State.QUEUED, queue=queue).count()
+    queued = Job.objects.filter(state=State.QUEUED, queue=queue, eager=False).count()
     missing = queued - messages
     if missing <= 0:
         return 0

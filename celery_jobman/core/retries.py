@@ -160,8 +160,8 @@ def _reopen(
         job_id,
         State.SCHEDULED,
         now=now,
-        sources=allowed,
-        at={} if attempt is None else {"attempt": attempt},
+        sources=allowed & {State(job.state)},
+        at={"attempt": job.attempt if attempt is None else attempt},
         **_fresh(job, now),
     )
     if not moved:

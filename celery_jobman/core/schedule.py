@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from celery_jobman.core import cancellation, transitions
+from celery_jobman.core.encoding import clean
 from celery_jobman.models import Job
 from celery_jobman.states import State
 
@@ -117,6 +118,18 @@ def send(job: Job, publish: Publish, *, now: datetime) -> bool:
     return True
 
 
+def put_back(job_id: UUID, delivery: int, *, now: datetime) -> bool:
+    """Schedule a queued job again at once: who took its message does not want to begin it."""
+    return transitions.try_move(
+        job_id,
+        State.SCHEDULED,
+        now=now,
+        sources=frozenset({State.QUEUED}),
+        at={"delivery": delivery},
+        available_at=now,
+    )
+
+
 def hold(
     job_id: UUID,
     delivery: int,
@@ -134,5 +147,5 @@ def hold(
         sources=frozenset({State.QUEUED}),
         at={"delivery": delivery},
         available_at=now + delay,
-        dispatch_error=f"{type(error).__name__}: {error}"[:1000],
+        dispatch_error=clean(f"{type(error).__name__}: {error}", 1000),
     )

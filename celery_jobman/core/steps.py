@@ -168,8 +168,6 @@ class StepRunner:
         began = timezone.now()
         try:
             yield
-        except GeneratorExit:
-            raise  # the body left a loop; that is no failure
         except BaseException as error:
             self.stopped_in = self.stopped_in or path
             if isinstance(error, Exception):

@@ -14,7 +14,7 @@ from celery.exceptions import Ignore
 from django.utils import timezone
 
 from celery_jobman.conf import settings
-from celery_jobman.core import attempts, moments
+from celery_jobman.core import attempts, moments, schedule
 from celery_jobman.core.endings import Ending, Fault, Run
 from celery_jobman.exceptions import ClaimLost, ControlFlow
 from celery_jobman.models import Attempt, Job, Outcome
@@ -106,7 +106,11 @@ def _claim(task: Task) -> Run | None:
     if header.get("redelivered"):
         task.request.delivery_info = {**(task.request.delivery_info or {}), "redelivered": True}
     trigger = header.get("trigger", "automatic")
-    run = run_of(task, UUID(header["job"]), header["attempt"], trigger)
+    job_id = UUID(header["job"])
+    if identity.is_stopping() and not task.request.is_eager:
+        schedule.put_back(job_id, header["delivery"], now=timezone.now())
+        return None
+    run = run_of(task, job_id, header["attempt"], trigger)
     return run if attempts.claim(run, header["delivery"]) else None
 
 

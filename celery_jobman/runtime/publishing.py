@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
+from django.db import connections
 from kombu.exceptions import OperationalError
 
 from celery_jobman.runtime import running
@@ -65,6 +66,7 @@ class Publisher:
             self._busy_since = time.monotonic()
             errand.run()
             self._busy_since = None
+            connections.close_all()  # receivers of the project may have opened some
 
     def is_of_this_process(self) -> bool:
         """Whether the thread lives here; a fork has none."""

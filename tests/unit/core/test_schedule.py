@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from celery_jobman import signals
+from celery_jobman.core import attempts, schedule
+from celery_jobman.core.schedule import REFUSED_DELAY, dispatch, dispatch_due, expire, hold, send
+from celery_jobman.models import Job
+from celery_jobman.states import FINAL, State
+from tests.factories import (
+    EARLIER,
+    LATER,
+    NOON,
+    job_in,
+    next_run_of,
+    queued_job,
+    scheduled_job,
+)
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from pytest_django import DjangoCaptureOnCommitCallbacks as Commit
+
+    from tests.unit.conftest import Budget
+
+pytestmark = pytest.mark.django_db
+
+
+def refuse(_: Job) -> None:
+    raise ConnectionError("broker is away")
+
+
+def test_a_job_that_is_due_is_given_to_the_broker() -> None:
+    job = scheduled_job(available_at=NOON, dispatch_error="refused once", delivery=3)
+    sent: list[Job] = []
+
+    assert dispatch_due(sent.append, now=NOON) == 1
+
+    job.refresh_from_db()
+    assert [(message.id, message.delivery) for message in sent] == [(job.id, 4)]
+    assert (job.state, job.queued_at, job.delivery) == (State.QUEUED, NOON, 4)
+    assert job.dispatch_error == ""
+
+
+def test_a_job_that_is_not_due_yet_waits() -> None:
+    scheduled_job(available_at=NOON + timedelta(seconds=1))
+
+    assert dispatch_due(refuse, now=NOON) == 0
+
+
+@pytest.mark.parametrize("state", sorted(set(State) - {State.SCHEDULED}))
+def test_only_scheduled_jobs_are_dispatched(state: State) -> None:
+    job_in(state, available_at=EARLIER)
+
+    assert dispatch_due(refuse, now=NOON) == 0
+
+
+def test_the_longest_due_go_first() -> None:
+    late = scheduled_job(available_at=NOON)
+    early = scheduled_job(available_at=EARLIER)
+    sent: list[Job] = []
+
+    dispatch_due(sent.append, now=NOON)
+
+    assert sent == [early, late]
+
+
+def test_one_call_sends_a_limited_number() -> None:
+    for _ in range(3):
+        scheduled_job()
+    sent: list[Job] = []
+
+    assert dispatch_due(sent.append, now=NOON, limit=2) == len(sent) == 2
+
+
+def test_at_the_first_refusal_the_rest_waits_for_the_next_call() -> None:
+    first = scheduled_job(available_at=EARLIER)
+    second = scheduled_job(available_at=NOON)
+
+    assert dispatch_due(refuse, now=NOON) == 0
+
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.state, first.available_at) == (State.SCHEDULED, NOON + REFUSED_DELAY)
+    assert first.dispatch_error == "ConnectionError: broker is away"
+    assert (second.available_at, second.dispatch_error) == (NOON, "")
+
+
+def test_a_refused_message_that_arrives_all_the_same_may_claim_the_job() -> None:
+    job = scheduled_job()
+
+    dispatch(job, refuse, now=NOON)
+
+    assert attempts.claim(next_run_of(job), delivery=job.delivery)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"state": State.QUEUED}, {"delivery": 2}, {"state": State.BLOCKED}]
+)
+def test_of_two_dispatchers_one_sends(changes: dict[str, Any]) -> None:
+    job = scheduled_job()
+    Job.objects.filter(pk=job.id).update(**changes)
+    sent: list[Job] = []
+
+    assert dispatch(job, sent.append, now=NOON) is None
+    assert sent == []
+
+
+def test_a_dispatch_is_one_statement(budget: Budget) -> None:
+    job = scheduled_job()
+
+    with budget(1):
+        dispatch(job, lambda _: None, now=NOON)
+
+
+def test_a_message_that_leaves_changes_nothing_more(budget: Budget) -> None:
+    job = queued_job()
+    sent: list[Job] = []
+
+    with budget(0):
+        assert send(job, sent.append, now=NOON)
+    assert sent == [job]
+
+
+def test_a_message_that_is_refused_puts_the_job_back() -> None:
+    job = queued_job()
+
+    assert not send(job, refuse, now=NOON)
+
+    job.refresh_from_db()
+    assert (job.state, job.dispatch_error) == (State.SCHEDULED, "ConnectionError: broker is away")
+
+
+@pytest.mark.parametrize("changes", [{"delivery": 2}, {"state": State.BLOCKED}])
+def test_a_job_that_moved_on_is_not_put_back(changes: dict[str, Any]) -> None:
+    job = queued_job()
+    Job.objects.filter(pk=job.id).update(**changes)
+
+    hold(job.id, 1, ConnectionError("away"), now=NOON)
+
+    job.refresh_from_db()
+    assert (job.available_at, job.dispatch_error) == (None, "")
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "a\x00b", "a\ud800b"])
+def test_any_refusal_can_be_noted(text: str) -> None:
+    job = queued_job()
+
+    hold(job.id, 1, ConnectionError(text), now=NOON)
+
+    job.refresh_from_db()
+    assert job.state == State.SCHEDULED
+    assert 0 < len(job.dispatch_error) <= 1000
+
+
+def test_a_refusal_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    job = queued_job()
+
+    hold(job.id, 1, ConnectionError("broker is away"), now=NOON)
+
+    assert f"Message was refused job={job.id}" in caplog.text
+
+
+@pytest.mark.parametrize(("expires", "state"), [(NOON, State.CANCELLED), (LATER, State.QUEUED)])
+def test_an_expired_job_is_cancelled_instead_of_sent(expires: Any, state: State) -> None:
+    job = scheduled_job(expires_at=expires)
+    told: list[UUID] = []
+    sent: list[Job] = []
+
+    dispatch_due(sent.append, now=NOON, expired=told.append)
+
+    job.refresh_from_db()
+    assert job.state == state
+    assert (told, sent) == (([job.id], []) if state == State.CANCELLED else ([], [job]))
+
+
+def test_an_expired_job_does_not_hold_up_the_others() -> None:
+    scheduled_job(expires_at=EARLIER)
+    scheduled_job()
+    sent: list[Job] = []
+
+    assert dispatch_due(sent.append, now=NOON) == len(sent) == 1
+
+
+def test_dispatching_one_expired_job_sends_nothing() -> None:
+    job = scheduled_job(expires_at=NOON)
+
+    assert dispatch(job, refuse, now=NOON) is None
+    job.refresh_from_db()
+    assert job.error_message == "it expired before a worker began it"
+
+
+@pytest.mark.parametrize("state", sorted({*FINAL, State.RUNNING}))
+def test_a_job_that_began_in_time_cannot_expire(state: State) -> None:
+    job = job_in(state, expires_at=EARLIER)
+
+    assert not expire(job.id, now=NOON)
+    job.refresh_from_db()
+    assert job.state == state
+
+
+def test_a_job_that_another_took_meanwhile_is_not_reported_as_expired(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scheduled_job(expires_at=EARLIER)
+    told: list[UUID] = []
+    monkeypatch.setattr(schedule, "expire", lambda *_, **__: False)
+
+    dispatch_due(refuse, now=NOON, expired=told.append)
+
+    assert told == []
+
+
+def test_the_end_of_an_expired_job_is_announced(
+    django_capture_on_commit_callbacks: Commit,
+) -> None:
+    heard: list[Any] = []
+
+    def listen(job_id: Any, state: State, **_: Any) -> None:
+        heard.append((job_id, state))
+
+    job = scheduled_job(expires_at=EARLIER)
+    signals.job_finished.connect(listen)
+    with django_capture_on_commit_callbacks(execute=True):
+        expire(job.id, now=NOON)
+    signals.job_finished.disconnect(listen)
+
+    assert heard == [(job.id, State.CANCELLED)]

@@ -1,0 +1,1 @@
+"""A shop that has a branch at every airport in the world."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
@@ -20,9 +20,11 @@ from celery_jobman.models.step import STEP_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
     from datetime import datetime
     from uuid import UUID
+
+
+T = TypeVar("T")
 
 
 class StepRunner:
@@ -32,8 +34,8 @@ class StepRunner:
         job_id: The job.
         number: The attempt that runs; every checkpoint it writes names it.
         checkpoint: Called before and after each step; raises when the body must stop.
-        connection: Makes the context in which rows are read and written.  The body never
-            runs inside it: what it writes goes where the project sends it.
+        through: Makes the calls that read and write rows, on the right connection.  The body
+            never runs inside it: what it writes goes where the project sends it.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class StepRunner:
         job_id: UUID,
         number: int,
         checkpoint: Callable[[], None] = lambda: None,
-        connection: Callable[[], AbstractContextManager[None]] = nullcontext,
+        through: Callable[[Callable[[], Any]], Any] = lambda call: call(),
     ) -> None:
         self.job_id = job_id
         self.number = number
@@ -52,7 +54,7 @@ class StepRunner:
         self.resumed_from = ""
         #: The innermost step that an exception left.
         self.stopped_in = ""
-        self._connection = connection
+        self._through = through
         self._resuming = False
         self._rows: dict[str, Step] | None = None
         self._seen: dict[str, int] = {}
@@ -129,18 +131,20 @@ class StepRunner:
     def rows(self) -> dict[str, Step]:
         """The job's live steps by name, read once for each attempt."""
         if self._rows is None:
-            with self._routed():
-                live = Step.objects.filter(job_id=self.job_id, superseded=0)
-                self._rows = {row.name: row for row in live}
+            live = self._reach(lambda: list(Step.objects.filter(job_id=self.job_id, superseded=0)))
+            self._rows = {row.name: row for row in live}
             self._resuming = bool(self._rows)
         return self._rows
 
-    def _routed(self) -> AbstractContextManager[None]:
-        """Choose the connection: the project's own while it has a transaction open.
+    def _reach(self, call: Callable[[], T]) -> T:
+        """Call the database, on the project's connection while it has a transaction open.
 
         The work and its checkpoint then stay, or are rolled back, together.
         """
-        return route(None) if connections[home()].in_atomic_block else self._connection()
+        if not connections[home()].in_atomic_block:
+            return self._through(call)  # type: ignore[no-any-return]
+        with route(None):
+            return call()
 
     def enter(self, name: str) -> str:
         """Return the path of a step that begins here, and note its place in the order."""
@@ -196,10 +200,9 @@ class StepRunner:
         Raises:
             ClaimLost: It does not; the transaction must be rolled back.
         """
-        with self._routed():
-            mine = Job.objects.filter(is_ours(self.job_id, self.number))
-            if not mine.update(current_step=self.current):
-                raise ClaimLost
+        mine = Job.objects.filter(is_ours(self.job_id, self.number))
+        if not self._reach(lambda: mine.using(using()).update(current_step=self.current)):
+            raise ClaimLost
 
     def _store(self, path: str, result: Any, began: datetime) -> Any:
         # Encode before the database is touched: an error raised inside a write would leave
@@ -223,11 +226,10 @@ class StepRunner:
         """
         known = self.rows.get(path)
         columns["attempt"] = self.number
-        with self._routed():
-            if known is None:
-                self._insert(path, columns)
-            else:
-                self._update(known, columns)
+        if known is None:
+            self._reach(lambda: self._insert(path, columns))
+        else:
+            self._reach(lambda: self._update(known, columns))
 
     def _insert(self, path: str, columns: dict[str, Any]) -> None:
         row = Step(job_id=self.job_id, name=path, position=self._seen[path], **columns)

@@ -49,19 +49,23 @@ def publish(
     args, kwargs = messages.decode(job.args), messages.decode(job.kwargs)
     send = partial(celery.send_task, job.task, args, kwargs, **wanted)
     try:
-        _send(send, borrowed=bool(extra.get("producer") or extra.get("connection")))
+        if extra.get("producer") or extra.get("connection"):
+            send()  # a caller's own connection stays in its thread, and takes the time it takes
+        else:
+            answer = partial(_send_for, celery, wanted.get("reply_to"), send)
+            publishing.within(settings().publish_timeout.total_seconds(), answer)
     except Exception:
         _forget_result(celery, job.task_id)
         raise
     moments.reached("published")
 
 
-def _send(send: Callable[[], object], *, borrowed: bool) -> None:
-    """A caller's own connection stays in the caller's thread, and takes the time it takes."""
-    if borrowed:
-        send()
-    else:
-        publishing.within(settings().publish_timeout.total_seconds(), send)
+def _send_for(celery: Celery, caller: str | None, send: Callable[[], object]) -> None:
+    """Send in the publisher's thread, with results going to the caller's (``rpc://``)."""
+    backend = celery.backend  # this thread's own
+    if caller and hasattr(type(backend), "oid"):
+        backend.oid = caller
+    send()
 
 
 def _forget_result(app: Celery, task_id: str) -> None:

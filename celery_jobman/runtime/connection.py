@@ -107,6 +107,12 @@ def patiently(call: Callable[[], T], what: str) -> T:
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
+def through(call: Callable[[], T]) -> T:
+    """Make a call to the database through the private connection, patiently."""
+    with private():
+        return patiently(call, "checkpoint")
+
+
 def connections_busy() -> bool:
     """Whether the current connection is inside a transaction, where a retry cannot help."""
     return current().in_atomic_block

@@ -164,8 +164,14 @@ def _run(task: Task, job: RunningJob, args: Any, kwargs: Any) -> outcomes.Verdic
 
 
 def _judge(error: BaseException, task: Task, job: RunningJob) -> outcomes.Verdict:
-    with connection.private():
-        return connection.patiently(lambda: outcomes.judge(error, task, job), "outcome")
+    try:
+        with connection.private():
+            return connection.patiently(lambda: outcomes.judge(error, task, job), "outcome")
+    except Job.DoesNotExist:
+        return outcomes.judge(ClaimLost(), task, job)
+    except Exception as trouble:
+        logger.exception("End of an attempt could not be judged job=%s", job.id)
+        return outcomes.hopeless(trouble)
 
 
 @contextmanager
@@ -230,7 +236,8 @@ def _finish_bare(job: RunningJob, ending: Ending, error: Exception) -> State:
 
 def _complete(job: RunningJob, ending: Ending) -> Ending:
     step = "" if ending.to == State.SUCCEEDED else job.runner.stopped_in
-    changes = {"current_step": step, **ending.changes}
+    progress = job.report.columns(timezone.now()) if job.report else {}
+    changes = {"current_step": step, **progress, **ending.changes}
     return replace(
         ending,
         changes=changes,

@@ -22,6 +22,9 @@ PATIENCE = 5.0
 #: they wait unless ``broker_transport_options["visibility_timeout"]`` says otherwise.
 VISIBILITY_TIMEOUTS = {"redis": 3600.0, "sqs": 1800.0}
 
+#: Name of the app that Celery makes for itself when the project has loaded none.
+FALLBACK = "default"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
@@ -33,22 +36,31 @@ class Service:
     error: str
 
 
-def import_tasks() -> None:
-    """Import the modules in which the project's tasks are, as a worker does."""
-    current_app.loader.import_default_modules()
+def import_tasks() -> str:
+    """Import the modules in which the project's tasks are, as a worker does.
+
+    Returns:
+        Why that failed; empty when it did not.
+    """
+    try:
+        current_app.loader.import_default_modules()
+    except Exception as error:  # noqa: BLE001 - whatever the project's modules raise
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def app_name() -> str | None:
     """Return the name of the project's Celery app; None when none was loaded."""
-    app = current_app._get_current_object()  # noqa: SLF001 - Celery's own way out of its proxy
-    return None if app.main == "default" and not app.configured else str(app.main or app)
+    name = current_app.main
+    return None if name == FALLBACK else str(name or "")
 
 
 def broker() -> Service:
     """Try to reach the broker."""
     app = current_app._get_current_object()  # noqa: SLF001
     with closing(app.connection_for_write()) as connection:
-        address = connection.as_uri()
+        # Kombu masks a password even where there is none.
+        address = connection.as_uri().replace("://:**@", "://")
         once = {"max_retries": 1, "interval_start": 0, "interval_step": 0}
         error = _probe(lambda: connection.ensure_connection(timeout=PATIENCE, **once))
     return Service(address=address, error=error)

@@ -55,12 +55,13 @@ def encode_arguments(args: Any, kwargs: Any) -> tuple[str, str]:
     Raises:
         UnencodableValue: The message names the first argument that cannot be written.
     """
+    positional, named = list(args or ()), dict(kwargs or {})
     try:
-        return json.dumps(list(args or ())), json.dumps(dict(kwargs or {}))
+        return json.dumps(positional), json.dumps(named)
     except (TypeError, ValueError):
-        for position, item in enumerate(args or ()):
+        for position, item in enumerate(positional):
             encode(item, f"argument {position + 1}")
-        for name, item in (kwargs or {}).items():
+        for name, item in named.items():
             encode(item, f"argument {name!r}")
         raise
 
@@ -131,6 +132,8 @@ def _stored(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _queue(task: Task, args: Any, kwargs: Any, options: dict[str, Any]) -> str:
+    if options.get("exchange") == "" and options.get("routing_key"):
+        return str(options["routing_key"])  # the anonymous exchange: the key is the queue
     routed = task.app.amqp.router.route(dict(options), task.name, args, kwargs, task)
     queue = routed.get("queue")
     name = getattr(queue, "name", queue) or routed.get("routing_key")

@@ -69,7 +69,7 @@ def returned(task: Task, job: RunningJob, value: Any) -> Verdict:
     changes = {
         "result": _result(task, job, value),
         "completed_code": clean(str(code), 64),
-        **_last_progress(job),
+        "replaced_by": job.replaced_by,
     }
     return Verdict(ending=_succeeded(**changes), value=value)
 
@@ -88,10 +88,6 @@ def _result(task: Task, job: RunningJob, value: Any) -> str | None:
         return None
 
 
-def _last_progress(job: RunningJob) -> dict[str, Any]:
-    return job.report.columns(timezone.now()) if job.report else {}
-
-
 @singledispatch
 def judge(error: BaseException, task: Task, job: RunningJob) -> Verdict:
     """Judge a body that ``error`` left."""
@@ -101,8 +97,7 @@ def judge(error: BaseException, task: Task, job: RunningJob) -> Verdict:
 
 @judge.register(JobCancelled)
 def _cancelled(error: JobCancelled, task: Task, job: RunningJob) -> Verdict:
-    changes = _last_progress(job)
-    ending = Ending(outcome=Outcome.CANCELLED, to=State.CANCELLED, changes=changes)
+    ending = Ending(outcome=Outcome.CANCELLED, to=State.CANCELLED)
     return Verdict(ending=ending, error=Ignore("cancelled"))
 
 
@@ -128,13 +123,13 @@ def _released(error: JobReleased, task: Task, job: RunningJob) -> Verdict:
 @judge.register(JobSkipped)
 def _skipped(error: JobSkipped, task: Task, job: RunningJob) -> Verdict:
     code = clean(error.code, 64)
-    return Verdict(ending=_succeeded(completed_code=code, **_last_progress(job)))
+    return Verdict(ending=_succeeded(completed_code=code))
 
 
 @judge.register(JobGivenUp)
 def _given_up(error: JobGivenUp, task: Task, job: RunningJob) -> Verdict:
     shown = JobFailed(error.reason)
-    return Verdict(ending=_final(shown, Outcome.FAILED, job), error=shown)
+    return Verdict(ending=_final(shown, Outcome.FAILED), error=shown)
 
 
 @judge.register(Retry)
@@ -153,7 +148,7 @@ def _ignored(error: Ignore, task: Task, job: RunningJob) -> Verdict:
 @judge.register(Reject)
 def _rejected(error: Reject, task: Task, job: RunningJob) -> Verdict:
     if not error.requeue:
-        return Verdict(ending=_final(error, Outcome.FAILED, job), error=error)
+        return Verdict(ending=_final(error, Outcome.FAILED), error=error)
     ending = Ending(
         outcome=Outcome.RELEASED,
         to=_waiting(job),
@@ -187,7 +182,7 @@ def _failure(error: BaseException, task: Task, job: RunningJob, outcome: Outcome
     final = getattr(task, "fail_on_timeout", False) and outcome == Outcome.TIMED_OUT
     failures = row.failures + 1
     if final or row.max_attempts is None or failures >= row.max_attempts:
-        return Verdict(ending=_final(error, outcome, job), error=error)
+        return Verdict(ending=_final(error, outcome), error=error)
     wait = delay(task, failures)
     again = _signature(task, job, error, wait) if job.eager else None
     ending = Ending(
@@ -195,7 +190,7 @@ def _failure(error: BaseException, task: Task, job: RunningJob, outcome: Outcome
         to=_waiting(job),
         fault=Fault.of(error),
         available_at=timezone.now() + wait,
-        changes={"retries": job.request.retries + 1, **_last_progress(job)},
+        changes={"retries": job.request.retries + 1},
     )
     if not isinstance(error, Exception):
         return Verdict(ending=ending, error=error)
@@ -217,13 +212,12 @@ def _signature(task: Task, job: RunningJob, error: BaseException, delay: timedel
     return Retry(exc=error, when=delay.total_seconds(), is_eager=True, sig=signature)
 
 
-def _final(error: BaseException, outcome: Outcome, job: RunningJob) -> Ending:
-    changes = _last_progress(job)
-    return Ending(outcome=outcome, to=State.FAILED, fault=Fault.of(error), changes=changes)
+def _final(error: BaseException, outcome: Outcome) -> Ending:
+    return Ending(outcome=outcome, to=State.FAILED, fault=Fault.of(error))
 
 
 def _again(job: RunningJob, outcome: Outcome, error: Retry | None) -> Ending:
-    changes = {**(job.next_attempt or {}), **_last_progress(job)}
+    changes = {**(job.next_attempt or {})}
     available_at = changes.pop("available_at", None) or timezone.now()
     cause = error.exc if error is not None else None
     fault = Fault.of(cause) if isinstance(cause, BaseException) else Fault()
@@ -235,3 +229,8 @@ def _again(job: RunningJob, outcome: Outcome, error: Retry | None) -> Ending:
 def _waiting(job: RunningJob) -> State:
     """Return where a job waits for its next attempt; an eager one has it at once, here."""
     return State.QUEUED if job.eager else State.SCHEDULED
+
+
+def hopeless(trouble: Exception) -> Verdict:
+    """Judge a body whose end could not be judged: whatever happens, the job must end."""
+    return Verdict(ending=_final(trouble, Outcome.FAILED), error=trouble)

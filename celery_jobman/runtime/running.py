@@ -27,7 +27,7 @@ from celery_jobman.exceptions import (
 from celery_jobman.models import Job
 from celery_jobman.models.database import home
 from celery_jobman.runtime import identity
-from celery_jobman.runtime.connection import OUTAGE, private
+from celery_jobman.runtime.connection import OUTAGE, private, through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ class RunningJob:
         #: What the supervisor wrote last, and the connection that the body uses.
         self.reported: tuple[Progress | None, str] = (None, "")
         self.connection = connections[home()]
-        self.runner = StepRunner(run.job_id, run.number, self.checkpoint, private)
+        self.runner = StepRunner(run.job_id, run.number, self.checkpoint, through)
 
     @property
     def id(self) -> UUID:
@@ -169,15 +169,15 @@ class RunningJob:
 
     def release(self, delay: float = 0.0) -> None:
         """Put the job back, to run again in ``delay`` seconds; counts as no failure."""
-        raise JobReleased(delay)
+        raise JobReleased(float(delay))
 
     def skip(self, code: str = "skipped") -> None:
         """End the job as succeeded, with this completed code; a chain goes on."""
-        raise JobSkipped(code)
+        raise JobSkipped(str(code))
 
     def fail(self, reason: str) -> None:
         """End the job as failed, for good."""
-        raise JobGivenUp(reason)
+        raise JobGivenUp(str(reason))
 
     def complete(self, value: Any = None, code: str = "success") -> Completed:
         """Return this from the task: its result, and a business outcome beside it."""

@@ -83,12 +83,14 @@ def count(text: str) -> int:
 
 def json_list(text: str) -> list[Any]:
     """Return a JSON list."""
-    return _json(text, list, "list", """'["a.csv", 3]'""")
+    value: list[Any] = _json(text, list, "list", """'["a.csv", 3]'""")
+    return value
 
 
 def json_object(text: str) -> dict[str, Any]:
     """Return a JSON object."""
-    return _json(text, dict, "object", """'{"limit": 3}'""")
+    value: dict[str, Any] = _json(text, dict, "object", """'{"limit": 3}'""")
+    return value
 
 
 def _json(text: str, kind: type, noun: str, example: str) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
@@ -56,11 +57,11 @@ class Console:
     def note(self, text: str) -> None:
         """Say something that is no fact of the answer; nothing is said to programs."""
         if not self.as_json:
-            self._stderr.write(text)
+            self._stderr.write(text, style_func=str)
 
     def refuse(self, text: str) -> None:
         """Say that a part of what was asked was not done."""
-        self._stderr.write(self.style.ERROR(text))
+        self._stderr.write(text)
 
     def flush(self) -> None:
         """Show at once what was written."""
@@ -70,6 +71,12 @@ class Console:
         """Return a state's word, padded, in its colour if the terminal has any."""
         padded = f"{word:<{width}}"
         return str(getattr(self.style, _STYLES.get(word, "MIGRATE_LABEL"))(padded))
+
+    def wrapped(self, text: str, indent: int) -> str:
+        """Return a line, broken at blanks where the terminal ends."""
+        if self.width is None or len(text) <= self.width:
+            return text
+        return textwrap.fill(text, self.width, subsequent_indent=" " * indent)
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask before something that cannot be undone.
@@ -82,7 +89,7 @@ class Console:
         if not sys.stdin.isatty():
             msg = f"{question} Nobody can answer here, so nothing was done; add --yes to do it."
             raise CommandError(msg)
-        self._stderr.write(f"{question} [y/N] ", ending="")
+        self._stderr.write(f"{question} [y/N] ", style_func=str, ending="")
         self._stderr.flush()
         if input().strip().lower() not in {"y", "yes"}:
             raise CommandError("Nothing was done.")

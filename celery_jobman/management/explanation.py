@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from celery_jobman.conf import settings
 from celery_jobman.management.wording import ago, at, counted, error, lasting, listed, short
-from celery_jobman.management.workforce import Workforce
+from celery_jobman.management.workforce import Workforce, hire
 from celery_jobman.models import Attempt, Job, Outcome, Worker
 from celery_jobman.states import State
 
@@ -36,7 +36,7 @@ def _scheduled(job: Job, now: datetime) -> str:
         return f"It waits for the broker, which did not take its message: {job.dispatch_error}."
     if due > now:
         return f"{_history(job)} begins {ago(due, now)}, at {at(due)}."
-    if not Workforce.at(now).workers:
+    if not Workforce.now().workers:
         return (
             f"It has been due for {short(now - due)}, but no worker is alive to send and run it;"
             " start one, or send it with `jobman dispatch`."
@@ -58,23 +58,23 @@ def _blocked(job: Job, now: datetime) -> str:
 
 
 def _queued(job: Job, now: datetime) -> str:
-    return lack(job.queue, Workforce.at(now)) or _turn(job, now)
+    return lack(job.queue, Workforce.now()) or _turn(job, now)
 
 
 def lack(queue: str, workforce: Workforce) -> str:
     """Return a sentence if nobody would take a job from this queue; empty otherwise."""
     if not workforce.workers:
-        return "No worker is alive to take it; start one: celery -A PROJECT worker"
+        return f"No worker is alive to take it; start one: {hire()}"
     if not workforce.consuming(queue).workers:
         return (
             f"No live worker consumes its queue {queue!r} (they consume"
-            f" {listed(workforce.queues)}); start one: celery -A PROJECT worker -Q {queue}"
+            f" {listed(workforce.queues)}); start one: {hire(queue)}"
         )
     return ""
 
 
 def _turn(job: Job, now: datetime) -> str:
-    takers = Workforce.at(now).consuming(job.queue)
+    takers = Workforce.now().consuming(job.queue)
     since = job.queued_at or job.created_at
     ahead = Job.objects.filter(state=State.QUEUED, queue=job.queue, queued_at__lt=since).count()
     return (
@@ -85,9 +85,9 @@ def _turn(job: Job, now: datetime) -> str:
 
 
 def _running(job: Job, now: datetime) -> str:
-    worker = Worker.objects.filter(pk=job.worker_id).first()
+    worker = Worker.objects.filter(pk=job.worker_id).first() if job.worker_id else None
     place = f" on {worker.hostname}" if worker else ""
-    if worker and not _is_alive(worker, now):
+    if worker and not Workforce.now().has(worker):
         return (
             f"It was running{place}, which was last seen {ago(worker.seen_at, now)}; a live"
             " worker takes it back, or `jobman rescue` does."
@@ -97,10 +97,6 @@ def _running(job: Job, now: datetime) -> str:
     since = lasting(now - job.started_at) if job.started_at else "an unknown time"
     step = f", in step {job.current_step}" if job.current_step else ""
     return f"It has been running{place} for {since}{step}."
-
-
-def _is_alive(worker: Worker, now: datetime) -> bool:
-    return worker.stopped_at is None and now - worker.seen_at <= settings().worker_lost_after
 
 
 def _stopping(job: Job, now: datetime) -> str:

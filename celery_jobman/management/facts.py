@@ -10,16 +10,19 @@ from celery_jobman.core.redaction import redacted
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from celery_jobman.models import Attempt, Job, LogLine, Step, Worker
+    from celery_jobman.models import Attempt, Job, JobAction, LogLine, Step, Worker
 
-_BRIEF = ("id", "state", "task", "queue", "preview", "created_at", "attempt", "error_message")
+_BRIEF = (
+    "id", "state", "task", "queue", "preview", "created_at", "attempt", "current_step",
+    "progress_current", "progress_total", "error_message",
+)  # fmt: skip
 _JOB = (
     "id", "state", "task", "task_id", "label", "queue", "priority", "created_at", "available_at",
     "expires_at", "queued_at", "started_at", "finished_at", "attempt", "failures", "crashes",
     "releases", "max_attempts", "trigger", "worker_id", "pid", "current_step", "progress_current",
     "progress_total", "progress_unit", "progress_message", "progress_at", "completed_code",
     "error_class", "error_message", "last_failed_at", "cancel_requested_at", "cancel_forced",
-    "dispatch_error", "parent_id", "root_id", "group_id", "owner_id", "tags", "attribs",
+    "dispatch_error", "parent_id", "root_id", "group_id", "owner_id", "tags",
     "retry_of", "replaced_by", "code_version", "observed", "eager", "declared_steps",
 )  # fmt: skip
 _ATTEMPT = (
@@ -31,6 +34,7 @@ _STEP = (
     "error_message", "superseded",
 )  # fmt: skip
 _LINE = ("id", "at", "attempt", "step", "level", "logger", "message", "extra")
+_ACTION = ("verb", "at", "actor", "reason", "changes")
 _WORKER = (
     "id", "hostname", "pid", "pool", "concurrency", "queues", "reserved", "lines_dropped",
     "versions", "started_at", "seen_at", "stopped_at",
@@ -49,8 +53,8 @@ def brief(job: Job) -> dict[str, Any]:
 def job(job: Job) -> dict[str, Any]:
     """Return all there is to know of a job, except its message options."""
     args, kwargs = job.arguments
-    values = {"args": redacted(args), "kwargs": redacted(kwargs), "result": job.return_value}
-    return {**_columns(job, _JOB), **values}
+    values = {"args": args, "kwargs": kwargs, "result": job.return_value, "attribs": job.attribs}
+    return {**_columns(job, _JOB), **redacted(values)}
 
 
 def attempt(attempt: Attempt) -> dict[str, Any]:
@@ -61,12 +65,22 @@ def attempt(attempt: Attempt) -> dict[str, Any]:
 def step(step: Step) -> dict[str, Any]:
     """Return what is kept of a step; of skipped items their number."""
     values = {"result": step.checkpoint, "cursor": step.cursor_value, "skipped": len(step.skipped)}
-    return {**_columns(step, _STEP), **values}
+    return {**_columns(step, _STEP), **redacted(values)}
+
+
+def skipped(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an item that an iteration passed over."""
+    return {name: redacted(value) for name, value in entry.items()}
 
 
 def line(line: LogLine) -> dict[str, Any]:
     """Return a log line."""
     return _columns(line, _LINE)
+
+
+def action(action: JobAction) -> dict[str, Any]:
+    """Return what a person did to a job."""
+    return _columns(action, _ACTION)
 
 
 def worker(worker: Worker) -> dict[str, Any]:

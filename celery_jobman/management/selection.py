@@ -84,7 +84,7 @@ def complain(passing: JobQuerySet, options: dict[str, Any]) -> None:
     Raises:
         CommandError: No job at all passes the filters.
     """
-    filters = [f"--{name} {options[name]}" for name in ("task", "queue") if options[name]]
+    filters = [f"the {name} {options[name]!r}" for name in ("task", "queue") if options[name]]
     if filters and not passing.exists():
         raise CommandError(
             f"no job has {' and '.join(filters)}; `jobman list` shows the names there are"

@@ -26,17 +26,21 @@ def short(duration: timedelta) -> str:
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """Return how far a moment is from ``now``: ``3m ago``, ``in 2h``."""
+    """Return how far a moment is from ``now``: ``3m ago``, ``in 2h``, ``just now``."""
     distance = now - moment
+    if abs(distance.total_seconds()) < 1:
+        return "just now"
     return f"{short(distance)} ago" if distance.total_seconds() >= 0 else f"in {short(distance)}"
 
 
 def lasting(duration: timedelta) -> str:
-    """Return a duration in its two largest units: ``0.2s``, ``12s``, ``3m 5s``, ``2h 10m``."""
-    seconds = duration.total_seconds()
+    """Return a duration in its two largest units: ``3ms``, ``1.2s``, ``3m 5s``, ``2h 10m``."""
+    seconds = max(duration.total_seconds(), 0)
+    if 0 < seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
     if seconds < 10:  # noqa: PLR2004 - below, tenths matter
-        return f"{max(seconds, 0):.1f}s"
-    parts = []
+        return f"{seconds:.1f}".removesuffix(".0") + "s"
+    parts: list[str] = []
     for unit, size in _UNITS:
         count, seconds = divmod(int(seconds), size)
         parts += [f"{count}{unit}"] if count or parts else []

@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING
 
 from celery_jobman.conf import settings
 from celery_jobman.models import Job, Worker
+from celery_jobman.runtime import installation
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from uuid import UUID
 
     from celery_jobman.models.job import JobQuerySet
+
+
+def hire(queue: str = "") -> str:
+    """Return the command that starts a worker, for a queue if one is named."""
+    chosen = f" -Q {queue}" if queue else ""
+    return f"celery -A {installation.app_name() or 'PROJECT'} worker{chosen}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +30,9 @@ class Workforce:
     workers: Sequence[Worker]
 
     @classmethod
-    def at(cls, now: datetime) -> Workforce:
-        """Return the workers that are alive now."""
-        return cls(tuple(Worker.objects.alive(now, settings().worker_lost_after)))
+    def now(cls) -> Workforce:
+        """Return the workers that are alive now, by the database's clock."""
+        return cls(tuple(Worker.objects.alive(settings().worker_lost_after)))
 
     @property
     def queues(self) -> list[str]:
@@ -36,6 +43,10 @@ class Workforce:
     def processes(self) -> int:
         """How many jobs can run at once."""
         return sum(worker.concurrency for worker in self.workers)
+
+    def has(self, worker: Worker) -> bool:
+        """Return whether a worker is among these."""
+        return worker.id in self._ids
 
     def busy(self) -> int:
         """Return how many jobs run on these workers."""
@@ -51,5 +62,5 @@ class Workforce:
         return running.exclude(worker_id__in=self._ids).without_payloads()
 
     @property
-    def _ids(self) -> list[object]:
-        return [worker.pk for worker in self.workers]
+    def _ids(self) -> list[UUID]:
+        return [worker.id for worker in self.workers]

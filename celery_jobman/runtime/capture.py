@@ -23,6 +23,9 @@ from celery_jobman.runtime.running import RunningJob, current_job
 #: Loggers whose records, made while a line is written, would make another line.
 IGNORED = frozenset({"django.db.backends", "celery_jobman.supervisor"})
 
+#: Largest level that the column holds.
+HIGHEST_LEVEL = 32_767
+
 #: What every record has; everything else on it is the caller's ``extra``.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "message", "asctime", "taskName", "data", "task_id", "task_name",
@@ -58,7 +61,7 @@ class JobHandler(logging.Handler):
             job.run.number,
             job.runner.current,
             datetime.fromtimestamp(record.created, UTC),
-            record.levelno,
+            max(0, min(record.levelno, HIGHEST_LEVEL)),
             clean(record.name, 200),
             clean(message, settings().log_line_length),
             _extra(record),
@@ -88,6 +91,8 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, dict):
         return {clean(str(key), 100): _plain(item) for key, item in list(value.items())[:100]}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value[:100]]
     return clean(str(value), 1000)
 
 

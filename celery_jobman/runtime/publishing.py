@@ -35,13 +35,13 @@ class Errand:
         self._context = copy_context()
         self._open = Lock()
         self._open.acquire()
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def run(self) -> None:
         """Make the call, in the context of the thread that wants it."""
         try:
             self._context.run(self._call)
-        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
             self.error = error
         self._open.release()
 

@@ -10,8 +10,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from celery_jobman.exceptions import JobmanError
-from celery_jobman.management import arguments, subcommands
+from celery_jobman.management import arguments
 from celery_jobman.management.console import Console
+from celery_jobman.management.verbs import VERBS
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -26,7 +27,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", metavar="verb", required=True)
-        for name, verb in subcommands.VERBS.items():
+        for name, verb in VERBS.items():
             subparser = verbs.add_parser(name, help=verb.HELP, description=verb.HELP)
             verb.add_arguments(subparser)
             arguments.add_shared(subparser)

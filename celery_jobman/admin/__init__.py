@@ -1,0 +1,11 @@
+"""The tables in Django's admin, to be read.
+
+Nothing can be added, changed or deleted here: jobs are steered by
+:mod:`celery_jobman.actions` and ``manage.py jobman``.
+"""
+
+from __future__ import annotations
+
+from celery_jobman.admin import actions, jobs, logs, queues, workers
+
+__all__ = ["actions", "jobs", "logs", "queues", "workers"]

@@ -1,0 +1,113 @@
+"""Examinations of the installation: the database, the settings and the services Celery needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.core import checks
+from django.db import DatabaseError, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from celery_jobman.management.examinations import advice, ok, wrong
+from celery_jobman.management.wording import counted
+from celery_jobman.models.database import home
+from celery_jobman.runtime import installation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from celery_jobman.management.examinations import Finding
+
+#: Names shown of a long list.
+SHOWN = 5
+
+
+def database() -> Finding:
+    """Say whether the database answers and has the tables."""
+    alias = home()
+    try:
+        executor = MigrationExecutor(connections[alias])
+    except DatabaseError as error:
+        return wrong(
+            f"the database {alias!r} does not answer: {error}", "start it, or mend DATABASES"
+        )
+    leaves = [node for node in executor.loader.graph.leaf_nodes() if node[0] == "jobman"]
+    missing = len(executor.migration_plan(leaves))
+    if missing:
+        command = (
+            "manage.py migrate" if alias == "default" else f"manage.py migrate --database {alias}"
+        )
+        lacks = counted(missing, "migration is", "migrations are")
+        return wrong(f"{lacks} not applied to the database {alias!r}", f"run {command}")
+    return ok(f"the database {alias!r} answers, and all migrations are applied")
+
+
+def system_checks() -> Iterator[Finding]:
+    """Say what the package's own system checks found."""
+    found = [message for message in checks.run_checks() if str(message.id).startswith("jobman.")]
+    for message in found:
+        yield wrong(str(message.msg), message.hint or f"see {message.id}")
+    if not found:
+        yield ok("the settings in JOBMAN go together")
+
+
+def celery_app() -> Finding:
+    """Say whether the project's Celery app is loaded where Django runs."""
+    name = installation.app_name()
+    if name is not None:
+        return ok(f"the Celery app {name!r} is loaded")
+    return wrong(
+        "no Celery app is loaded here, so jobs would go to Celery's default broker",
+        "import it in the project's __init__.py: from .celery import app as celery_app",
+    )
+
+
+def tasks() -> Finding:
+    """Say whether the project's tasks can be imported."""
+    error = installation.import_tasks()
+    if not error:
+        return ok("the project's tasks can be imported")
+    return wrong(
+        f"the project's tasks cannot be imported: {error}",
+        "mend the module; no worker can start until then",
+    )
+
+
+def broker() -> Finding:
+    """Say whether the broker can be reached."""
+    found = installation.broker()
+    if not found.error:
+        return ok(f"the broker answers: {found.address}")
+    return wrong(
+        f"the broker does not answer: {found.address} ({found.error})",
+        "start it, or mend CELERY_BROKER_URL; jobs wait in the database until then",
+    )
+
+
+def result_backend() -> Finding:
+    """Say whether the result backend can be read."""
+    found = installation.result_backend()
+    if found is None:
+        return ok("there is no result backend; results are in the jobs' rows")
+    if not found.error:
+        return ok(f"the result backend answers: {found.address}")
+    return wrong(
+        f"the result backend does not answer: {found.address} ({found.error})",
+        "start it, or mend CELERY_RESULT_BACKEND; without one results are in the jobs' rows",
+    )
+
+
+def late_acknowledgement() -> Finding:
+    """Say whether the broker may deliver a message again while its job runs."""
+    timeout = installation.visibility_timeout()
+    tasks = installation.outlasting(timeout) if timeout is not None else []
+    if timeout is None or not tasks:
+        return ok("no job outlasts the broker's patience with its message")
+    names = ", ".join(tasks[:SHOWN]) + (", …" if len(tasks) > SHOWN else "")
+    return advice(
+        f"{counted(len(tasks), 'task')} with acks_late may run for longer than the broker's"
+        f" visibility_timeout of {timeout:g} s, and be delivered again meanwhile: {names}",
+        "give them a time_limit below it, raise"
+        ' CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"], or drop acks_late: the'
+        " database already sees to it that no job is lost",
+    )

@@ -1,0 +1,126 @@
+"""Examinations of the traffic: whether jobs find workers, and workers keep what they took."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db.models import Count, Max, Min, Sum
+
+from celery_jobman.conf import settings
+from celery_jobman.management.examinations import advice, ok, wrong
+from celery_jobman.management.wording import counted, listed, short
+from celery_jobman.management.workforce import hire
+from celery_jobman.models import Attempt, Job, Worker
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from celery_jobman.management.examinations import Finding
+    from celery_jobman.management.workforce import Workforce
+
+#: A job that has been due for so long, and is not sent, has been forgotten.
+OVERDUE = timedelta(seconds=30)
+#: Newest attempts that are searched for dropped lines.
+NEWEST = 10_000
+
+
+def workers(force: Workforce) -> Finding:
+    """Say whether anybody works."""
+    if force.workers:
+        names = listed(worker.hostname for worker in force.workers)
+        return ok(f"{counted(len(force.workers), 'worker is', 'workers are')} alive: {names}")
+    silence = short(settings().worker_lost_after)
+    return wrong(
+        f"no worker has given a sign of life within {silence}",
+        f"start one: {hire()}",
+    )
+
+
+def names(force: Workforce) -> Finding:
+    """Say whether two live workers share a name."""
+    hosts = [worker.hostname for worker in force.workers]
+    doubled = sorted({name for name in hosts if hosts.count(name) > 1})
+    if not doubled:
+        return ok("every live worker has a name of its own")
+    return wrong(
+        f"several live workers share a name: {', '.join(doubled)}",
+        f"start each with its own: {hire()} -n NAME@%h",
+    )
+
+
+def queues(force: Workforce) -> Iterator[Finding]:
+    """Say which queues hold jobs that no live worker will take."""
+    if not force.workers:
+        return
+    rows = Job.objects.filter(state=State.QUEUED).order_by().values_list("queue")
+    forsaken = [
+        (queue, count)
+        for queue, count in rows.annotate(count=Count("pk"))
+        if not force.consuming(queue).workers
+    ]
+    for queue, count in forsaken:
+        yield wrong(
+            f"queue {queue!r} holds {counted(count, 'job')}, and no live worker consumes it",
+            f"start one: {hire(queue)}",
+        )
+    if not forsaken:
+        yield ok("every queue that holds jobs has a live worker")
+
+
+def orphans(force: Workforce, now: datetime) -> Finding:
+    """Say whether jobs are held by workers that are dead."""
+    patience = settings().worker_lost_after + settings().rescue_every
+    held = force.orphans().filter(started_at__lt=now - patience)
+    count = held.count()
+    if not count:
+        return ok("every running job is on a live worker")
+    return wrong(
+        f"{counted(count, 'job is', 'jobs are')} held by workers that are dead",
+        "start a worker, which takes them back, or run manage.py jobman rescue",
+    )
+
+
+def refused() -> Finding:
+    """Say whether jobs wait because the broker did not take their messages."""
+    held = Job.objects.filter(state=State.SCHEDULED).exclude(dispatch_error="")
+    newest = held.order_by("-available_at").first()
+    if newest is None:
+        return ok("no job waits for the broker")
+    return wrong(
+        f"{counted(held.count(), 'job waits', 'jobs wait')} for the broker, which last said:"
+        f" {newest.dispatch_error}",
+        "mend the broker; workers then send them, or manage.py jobman dispatch does",
+    )
+
+
+def overdue(force: Workforce, now: datetime) -> Finding:
+    """Say whether jobs are due that nobody sends."""
+    late = Job.objects.due(now - OVERDUE).filter(dispatch_error="").order_by()
+    count, since = late.aggregate(count=Count("pk"), since=Min("available_at")).values()
+    if not count:
+        return ok("no scheduled job is overdue")
+    cause = (
+        "no worker is alive to send them" if not force.workers else "the workers do not send them"
+    )
+    return wrong(
+        f"{counted(count, 'job is', 'jobs are')} overdue for up to {short(now - since)}: {cause}",
+        "start a worker, or run manage.py jobman dispatch; then read the workers' own logs",
+    )
+
+
+def dropped_lines() -> Finding:
+    """Say whether log lines were lost of late."""
+    newest = Attempt.objects.aggregate(id=Max("id"))["id"] or 0
+    recent = Attempt.objects.filter(id__gt=newest - NEWEST, lines_dropped__gt=0)
+    count = recent.aggregate(sum=Sum("lines_dropped"))["sum"] or 0
+    count += Worker.objects.aggregate(sum=Sum("lines_dropped"))["sum"] or 0
+    if not count:
+        return ok("no log line was dropped of late")
+    return advice(
+        f"{counted(count, 'log line was', 'log lines were')} dropped of late",
+        'jobs log more than JOBMAN["LOG_LINES"] each, or faster than the database takes it:'
+        ' log less, or raise JOBMAN["LOG_BUFFER"]',
+    )

@@ -1,0 +1,36 @@
+"""``manage.py jobman flush``: delete the failed jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from celery_jobman import actions
+from celery_jobman.management import arguments, selection
+from celery_jobman.management.wording import counted
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from celery_jobman.management.console import Console
+
+HELP = "Delete all failed jobs, or those of a task or queue."
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    arguments.add_filters(parser)
+    arguments.add_dry_run(parser)
+    arguments.add_yes(parser)
+    arguments.add_reason(parser)
+
+
+def run(options: dict[str, Any], console: Console) -> None:
+    failed = selection.failed(options)
+    count = failed.count()
+    if options["dry_run"]:
+        console.fact(f"{counted(count, 'failed job')} would be deleted", total=count)
+        return
+    if count:
+        question = f"Delete {counted(count, 'failed job')} for good?"
+        console.confirm(question, yes=options["yes"])
+    deleted = actions.prune(failed, reason=options["reason"])
+    console.fact(f"{counted(deleted, 'failed job')} deleted", total=deleted)

@@ -1,0 +1,113 @@
+"""``manage.py jobman prune``: delete what is old.  Meant for a daily cron job, with ``--yes``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from celery_jobman import actions
+from celery_jobman.conf import settings
+from celery_jobman.core import pruning
+from celery_jobman.management import arguments
+from celery_jobman.management.wording import counted, lasting
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from datetime import datetime
+
+    from celery_jobman.management.console import Console
+    from celery_jobman.models.job import JobQuerySet
+
+HELP = "Delete jobs that ended long ago, with their attempts, steps and logs."
+
+
+class Heap(NamedTuple):
+    """Jobs that are old by one of the rules."""
+
+    what: str
+    jobs: JobQuerySet
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    age = parser.add_mutually_exclusive_group()
+    age.add_argument(
+        "--days",
+        dest="age",
+        type=arguments.days,
+        metavar="N",
+        help='jobs that ended more than N days ago (default: JOBMAN["PRUNE_AFTER"], 180 days)',
+    )
+    age.add_argument(
+        "--hours", dest="age", type=arguments.hours, metavar="N", help="the same in hours"
+    )
+    parser.add_argument(
+        "--cancelled",
+        type=arguments.hours,
+        metavar="HOURS",
+        help="cancelled jobs already when they ended so long ago",
+    )
+    parser.add_argument(
+        "--unfinished",
+        type=arguments.hours,
+        metavar="HOURS",
+        help="also jobs that were enqueued so long ago and still wait",
+    )
+    parser.add_argument(
+        "--trim", action="store_true", help="keep the jobs; delete only their logs and steps"
+    )
+    arguments.add_dry_run(parser)
+    arguments.add_yes(parser)
+    arguments.add_reason(parser)
+
+
+def run(options: dict[str, Any], console: Console) -> None:
+    if options["trim"] and options["unfinished"] is not None:
+        raise CommandError(
+            "--trim would delete the checkpoints that unfinished jobs go on from; leave out"
+            " --unfinished",
+            returncode=2,
+        )
+    heaps = list(_heaps(options, timezone.now()))
+    counts = [heap.jobs.count() for heap in heaps]
+    trims, total = options["trim"], sum(counts)
+    deed = "trimmed" if trims else "deleted"
+    if options["dry_run"]:
+        for heap, count in zip(heaps, counts, strict=True):
+            _write(heap.what, count, f"would be {deed}", console)
+        console.fact(f"{counted(total, 'job')} would be {deed}", total=total)
+        return
+    if total:
+        what = "the logs and steps of " if trims else ""
+        console.confirm(f"Delete {what}{counted(total, 'job')} for good?", yes=options["yes"])
+    done = [_clear(heap, options) for heap in heaps]
+    for heap, count in zip(heaps, done, strict=True):
+        _write(heap.what, count, deed, console)
+    console.fact(f"{counted(sum(done), 'job')} {deed}", total=sum(done))
+
+
+def _heaps(options: dict[str, Any], now: datetime) -> list[Heap]:
+    age = settings().prune_after if options["age"] is None else options["age"]
+    heaps = [Heap(f"ended more than {lasting(age)} ago", pruning.prunable(now - age))]
+    if (sooner := options["cancelled"]) is not None:
+        old = pruning.prunable(now - sooner, frozenset({State.CANCELLED}))
+        recent = old.exclude(finished_at__lt=now - age)
+        heaps.append(Heap(f"cancelled more than {lasting(sooner)} ago", recent))
+    if (wait := options["unfinished"]) is not None:
+        what = f"enqueued more than {lasting(wait)} ago and still waiting"
+        # What somebody put off to a later time has not been abandoned.
+        waiting = pruning.abandoned(now - wait).exclude(available_at__gt=now)
+        heaps.append(Heap(what, waiting))
+    return heaps
+
+
+def _clear(heap: Heap, options: dict[str, Any]) -> int:
+    if options["trim"]:
+        return pruning.trim(heap.jobs)
+    return actions.prune(heap.jobs, reason=options["reason"])
+
+
+def _write(what: str, count: int, deed: str, console: Console) -> None:
+    console.fact(f"{count:>9,}  {what}: {deed}", what=what, count=count)

@@ -1,0 +1,117 @@
+"""``manage.py jobman retry``: run finished jobs again."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import CommandError
+
+from celery_jobman import actions
+from celery_jobman.exceptions import TransitionRefused, UnknownStep
+from celery_jobman.management import arguments, selection, standing, tally
+from celery_jobman.management.wording import counted, listed
+from celery_jobman.models import Step, StepState
+from celery_jobman.states import FINAL, State
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Iterable
+
+    from celery_jobman.core.retries import Plan
+    from celery_jobman.management.console import Console
+    from celery_jobman.models import Job
+
+HELP = "Run finished jobs again; their checkpoints are reused."
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    arguments.add_jobs(parser, "*")
+    parser.add_argument("--all", action="store_true", help="all failed jobs")
+    arguments.add_filters(parser)
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--from-step", metavar="STEP", help="run this step and all after it again")
+    how.add_argument(
+        "--skipped", metavar="STEP", help="run only the items again that this iteration skipped"
+    )
+    arguments.add_dry_run(parser)
+    arguments.add_yes(parser)
+    arguments.add_reason(parser)
+
+
+def run(options: dict[str, Any], console: Console) -> None:
+    _check_usage(options)
+    jobs = _chosen(options, console)
+    if options["dry_run"]:
+        act, done = partial(_preview, options=options, console=console), "would be retried"
+    else:
+        act, done = partial(_retry, options=options, console=console), "retried"
+    tally.each(jobs, act, done, console)
+
+
+def _check_usage(options: dict[str, Any]) -> None:
+    filtered = options["all"] or options["task"] or options["queue"]
+    if bool(options["jobs"]) == bool(filtered):
+        raise CommandError(
+            "say which jobs: their ids, or --all, --task NAME or --queue NAME for the failed ones",
+            returncode=2,
+        )
+
+
+def _chosen(options: dict[str, Any], console: Console) -> Iterable[Job]:
+    """Return the jobs that are meant, once whoever asks is sure."""
+    asks = not options["dry_run"]
+    if not options["jobs"]:
+        failed = selection.failed(options)
+        count = failed.count()
+        if asks and count:
+            console.confirm(f"Retry {counted(count, 'failed job')}?", yes=options["yes"])
+        return selection.walk(failed)
+    jobs = selection.jobs(options["jobs"])
+    succeeded = [str(job.id) for job in jobs if job.state == State.SUCCEEDED]
+    if asks and succeeded:
+        question = f"{', '.join(succeeded)} succeeded. Run again what succeeded?"
+        console.confirm(question, yes=options["yes"])
+    return jobs
+
+
+def _retry(job: Job, options: dict[str, Any], console: Console) -> None:
+    why = {"actor": None, "reason": options["reason"]}
+    values: dict[str, Any] = {}
+    if options["skipped"]:
+        items = actions.replay_skipped(job.id, options["skipped"], **why)
+        text, values["items"] = f"runs {counted(items, 'skipped item')} again", items
+    elif options["from_step"]:
+        plan = actions.retry_from(job.id, options["from_step"], attempt=job.attempt, **why)
+        text, values = _plan(plan)
+    else:
+        text, values = _plan(actions.plan_retry(job.id))
+        # Whoever named a job that succeeded has confirmed it.
+        actions.retry(job.id, attempt=job.attempt, confirm_succeeded=True, **why)
+    standing.write(job.id, text, console, **values)
+
+
+def _preview(job: Job, options: dict[str, Any], console: Console) -> None:
+    if job.state not in FINAL:
+        raise TransitionRefused(job.id, "retried", job.state, "cancel it first, or wait")
+    if options["skipped"]:
+        items = _skipped(job, options["skipped"])
+        text, values = f"would run {counted(items, 'skipped item')} again", {"items": items}
+    else:
+        text, values = _plan(actions.plan_retry(job.id, options["from_step"]))
+    console.fact(f"{job.id}  {text}", id=job.id, **values)
+
+
+def _skipped(job: Job, step: str) -> int:
+    rows = Step.objects.filter(job_id=job.id, superseded=0, state=StepState.SUCCEEDED)
+    skipped = {row.name: len(row.skipped) for row in rows if row.skipped}
+    if step not in skipped:
+        raise UnknownStep(job.id, step, skipped)
+    return skipped[step]
+
+
+def _plan(plan: Plan) -> tuple[str, dict[str, Any]]:
+    if not plan.reused and not plan.again:
+        return "runs from the start", {"reused": [], "again": []}
+    text = f"reuses {listed(plan.reused)}; runs {listed(plan.again)}"
+    return text, {"reused": plan.reused, "again": plan.again}

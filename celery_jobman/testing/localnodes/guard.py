@@ -17,19 +17,24 @@ from typing import IO, cast
 from celery_jobman.testing.localnodes import sentinel
 
 
-def began(group: int) -> None:
-    """Have ``group`` killed when this process is gone, unless it is reported as ended."""
-    _report("+", group)
+def began(group: int, folder: Path | None = None) -> None:
+    """Have ``group`` killed when this process is gone, unless it is reported as ended.
+
+    Args:
+        group: The process group.
+        folder: Removed then with all that is in it.
+    """
+    _report(f"+ {group} {folder}" if folder else f"+ {group}")
 
 
 def ended(group: int) -> None:
     """Forget ``group``: its number may soon belong to somebody else."""
-    _report("-", group)
+    _report(f"- {group}")
 
 
-def _report(sign: str, group: int) -> None:
+def _report(line: str) -> None:
     pipe = _sentinel()
-    pipe.write(f"{sign} {group}\n")
+    pipe.write(f"{line}\n")
     pipe.flush()
 
 

@@ -32,6 +32,7 @@ class Process:
 
     argv: Sequence[str]
     log: Path
+    #: A folder of the program's own; it is removed if the test run is killed.
     cwd: Path
     #: The whole environment; nothing is inherited.
     env: Mapping[str, str]
@@ -76,7 +77,7 @@ class Process:
                 start_new_session=True,
                 **_as_account(self.user),
             )
-        guard.began(self.pid)
+        guard.began(self.pid, self.cwd)
 
     def send(self, signum: int) -> None:
         """Send a signal to the program itself, and not to what it started."""

@@ -43,6 +43,7 @@ def test_a_retry_begins_with_fresh_counts_and_no_trace_of_a_cancel() -> None:
     old = {
         "failures": 5, "crashes": 2, "retries": 4, "cancel_requested_at": EARLIER,
         "cancel_forced": True, "completed_code": "nothing new", "dispatch_error": "refused",
+        "expires_at": EARLIER,
     }  # fmt: skip
     job = finished_job(State.CANCELLED, **old)
 
@@ -52,6 +53,7 @@ def test_a_retry_begins_with_fresh_counts_and_no_trace_of_a_cancel() -> None:
     assert {name: getattr(job, name) for name in old} == {
         "failures": 0, "crashes": 0, "retries": 0, "cancel_requested_at": None,
         "cancel_forced": False, "completed_code": "", "dispatch_error": "",
+        "expires_at": None,
     }  # fmt: skip
 
 

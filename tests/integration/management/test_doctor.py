@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.db import OperationalError
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from celery_jobman.management.examinations import Finding, installation, traffic
+from celery_jobman.management.workforce import Workforce
+from celery_jobman.runtime import installation as celery_installation
+from celery_jobman.runtime.installation import Service
+from celery_jobman.states import State
+from tests.factories import (
+    NOON,
+    attempt,
+    finished_job,
+    queued_job,
+    running_job,
+    scheduled_job,
+    worker,
+)
+
+if TYPE_CHECKING:
+    from celery import Celery
+    from pytest_django import Settings as Project
+
+    from celery_jobman.models import Worker
+    from tests.integration.management.conftest import Command
+
+pytestmark = pytest.mark.django_db
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def live() -> Worker:
+    return worker(seen=timezone.now(), queues=["celery"])
+
+
+def _away(*_: Any) -> Service:
+    return Service(address="redis://:**@nowhere:6379/0", error="ConnectionError: refused")
+
+
+@pytest.mark.usefixtures("live")
+def test_all_is_well(jobman: Command) -> None:
+    answer = jobman("doctor")
+
+    assert {line[:8] for line in answer.lines[:-1]} == {"ok      "}
+    assert answer.lines[-1] == f"{len(answer.lines) - 1} ok, 0 advice, 0 wrong"
+    assert jobman("doctor", "--problems").lines == [answer.lines[-1]]
+
+
+def test_what_is_wrong_has_a_fix_and_an_exit_status(jobman: Command) -> None:
+    answer = jobman.refused("doctor", "--problems")
+
+    assert answer.lines[:2] == [
+        "wrong   no worker has given a sign of life within 30s",
+        "        start one: celery -A tests worker",
+    ]
+    assert (answer.error, answer.status) == ("1 thing is wrong", 1)
+
+
+@pytest.mark.usefixtures("live")
+def test_findings_for_programs(jobman: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(celery_installation, "broker", _away)
+
+    facts = jobman.refused("doctor", "--json", "--problems").facts
+
+    assert facts[0]["verdict"] == "wrong"
+    assert "redis://:**@nowhere:6379/0 (ConnectionError: refused)" in facts[0]["sentence"]
+    assert "CELERY_BROKER_URL" in facts[0]["fix"]
+    assert facts[-1]["wrong"] == 1
+
+
+def test_without_tables_the_rest_is_not_asked(
+    jobman: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: ["0001"])
+
+    answer = jobman.refused("doctor", "--problems")
+
+    assert answer.lines[:2] == [
+        "wrong   1 migration is not applied to the database 'default'",
+        "        run manage.py migrate",
+    ]
+    assert len(answer.lines) == 3
+
+
+def test_a_database_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise OperationalError("no such host")
+
+    monkeypatch.setattr(MigrationExecutor, "__init__", refuse)
+
+    assert "does not answer: no such host" in installation.database().sentence
+
+
+def test_settings_that_do_not_go_together(settings: Project) -> None:
+    settings.JOBMAN = {"HEARTBEAT": 5, "WORKER_LOST_AFTER": 6}
+
+    (finding,) = installation.system_checks()
+
+    assert finding.verdict == "wrong"
+    assert "WORKER_LOST_AFTER" in finding.sentence
+    assert "15 seconds" in finding.fix
+
+
+def test_a_project_that_does_not_load_its_celery_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(celery_installation, "app_name", lambda: None)
+
+    assert "from .celery import app" in installation.celery_app().fix
+
+
+def test_tasks_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(celery_installation, "import_tasks", lambda: "ImportError: no shop")
+
+    assert "ImportError: no shop" in installation.tasks().sentence
+
+
+def test_the_result_backend_may_be_missing_or_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert installation.result_backend().verdict == "ok"
+
+    monkeypatch.setattr(celery_installation, "result_backend", lambda: None)
+    assert "results are in the jobs' rows" in installation.result_backend().sentence
+
+    monkeypatch.setattr(celery_installation, "result_backend", _away)
+    assert installation.result_backend().verdict == "wrong"
+
+
+def test_tasks_that_outlast_the_visibility_timeout(
+    app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def body() -> None:
+        """Do nothing."""
+
+    limits = {"demo.endless": None, "demo.long": 7200, "demo.short": 60}
+    for name, limit in limits.items():
+        app.task(name=name, acks_late=True, time_limit=limit, shared=False)(body)
+    assert installation.late_acknowledgement().verdict == "ok"
+
+    monkeypatch.setattr(celery_installation, "visibility_timeout", lambda: 3600.0)
+    finding = installation.late_acknowledgement()
+
+    assert finding.verdict == "advice"
+    assert finding.sentence.startswith("2 tasks with acks_late may run for longer than")
+    assert finding.sentence.endswith("demo.endless, demo.long")
+    for name in limits:
+        app.tasks.pop(name)
+
+
+def test_queues_that_nobody_consumes(live: Worker) -> None:
+    queued_job(queue="slow")
+    queued_job()
+
+    (finding,) = traffic.queues(Workforce((live,)))
+
+    assert finding.sentence == "queue 'slow' holds 1 job, and no live worker consumes it"
+    assert finding.fix == "start one: celery -A tests worker -Q slow"
+    assert list(traffic.queues(Workforce(()))) == []
+
+
+def test_two_workers_of_one_name(live: Worker) -> None:
+    twin = worker(seen=timezone.now())
+
+    assert "share a name: w1@host" in traffic.names(Workforce((live, twin))).sentence
+
+
+def test_jobs_of_dead_workers(live: Worker) -> None:
+    force = Workforce((live,))
+    running_job(worker_id=live.id, started_at=LONG_AGO)
+    assert traffic.orphans(force, NOON).verdict == "ok"
+
+    running_job(worker_id=worker(seen=LONG_AGO).id, started_at=LONG_AGO)
+    assert traffic.orphans(force, NOON).sentence == "1 job is held by workers that are dead"
+
+
+def test_jobs_that_wait_for_the_broker() -> None:
+    scheduled_job(dispatch_error="OperationalError: refused")
+
+    assert traffic.refused().sentence == (
+        "1 job waits for the broker, which last said: OperationalError: refused"
+    )
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_jobs_that_nobody_sends(live: Worker, *, alive: bool) -> None:
+    scheduled_job()
+    scheduled_job(available_at=NOON)
+
+    finding = traffic.overdue(Workforce((live,) if alive else ()), NOON)
+
+    assert finding.sentence.startswith("1 job is overdue for up to 5m: ")
+    assert ("no worker is alive" in finding.sentence) is not alive
+
+
+def test_dropped_log_lines() -> None:
+    attempt(finished_job(State.SUCCEEDED), lines_dropped=3)
+    worker(lines_dropped=4)
+
+    finding = traffic.dropped_lines()
+
+    assert finding.verdict == "advice"
+    assert finding.sentence == "7 log lines were dropped of late"
+
+
+def test_a_finding_that_is_well_needs_no_fix() -> None:
+    assert Finding(verdict="ok", sentence="well").fix == ""

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.apps import apps
+from django.core.checks import Warning as CheckWarning
+from django.core.checks import run_checks
+from django.db import connection, connections, models, transaction
+from django.db.models.functions import Now
+
+from celery_jobman.models import Job, Worker
+from celery_jobman.models.database import (
+    DatabaseClock,
+    JobmanModel,
+    atomic,
+    home,
+    route,
+    using,
+)
+from tests.factories import EARLIER, queued_job, worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_django import Settings as Project
+
+pytestmark = pytest.mark.django_db
+
+
+class ToArchive:
+    """A project's router that keeps jobman's tables in a database of their own."""
+
+    def db_for_write(self, model: type[models.Model], **_: Any) -> str | None:
+        return "archive" if model is Job else None
+
+
+def test_the_tables_are_at_home_where_the_project_puts_them(settings: Project) -> None:
+    assert home() == using() == "default"
+
+    settings.DATABASE_ROUTERS = [f"{__name__}.ToArchive"]
+
+    assert home() == using() == "archive"
+
+
+@pytest.fixture
+def side_door() -> Iterator[str]:
+    """Open the test database a second time under another alias."""
+    connections["side_door"] = connection.copy(alias="side_door")
+    yield "side_door"
+    connections["side_door"].close()
+    del connections["side_door"]
+
+
+def test_statements_follow_the_route(side_door: str) -> None:
+    with route(side_door):
+        inside = (using(), Job.objects.all().db, Job.objects.filter(queue="slow").db)
+    outside = (using(), Job.objects.all().db)
+
+    assert inside == (side_door,) * 3
+    assert outside == ("default",) * 2
+
+
+def test_related_rows_follow_the_route(side_door: str) -> None:
+    job = queued_job()
+
+    with route(side_door):
+        assert job.steps.all().db == side_door
+
+
+def test_a_connection_that_was_named_is_used(side_door: str) -> None:
+    with route(side_door):
+        assert Job.objects.using("default").db == "default"
+
+
+def test_routes_nest_and_can_lead_home(side_door: str) -> None:
+    with route(side_door):
+        with route(None):
+            assert using() == "default"
+        assert using() == side_door
+
+
+def test_a_route_ends_when_its_block_raises(side_door: str) -> None:
+    with pytest.raises(ValueError, match="broken"), route(side_door):
+        raise ValueError("broken")
+
+    assert using() == "default"
+
+
+def test_a_transaction_is_opened_on_the_route(side_door: str) -> None:
+    with route(side_door), atomic():
+        assert connections[side_door].in_atomic_block
+    assert not connections[side_door].in_atomic_block
+
+
+def test_a_transaction_can_be_rolled_back() -> None:
+    with atomic():
+        queued_job()
+        transaction.set_rollback(True)
+
+    assert not Job.objects.exists()
+
+
+def test_the_databases_clock_agrees_with_its_columns() -> None:
+    worker(seen=EARLIER)
+
+    Worker.objects.update(seen_at=DatabaseClock())
+
+    assert Worker.objects.filter(seen_at__lte=DatabaseClock()).exists()
+
+
+def test_outside_mysql_the_clock_is_djangos() -> None:
+    assert issubclass(DatabaseClock, Now)
+
+
+def test_plain_indexes_may_stand_in_for_conditional_ones() -> None:
+    found = run_checks(list(apps.get_app_configs()), databases=["default"])
+
+    assert [message for message in found if message.id == "models.W037"] == []
+
+
+def test_every_other_warning_is_still_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [CheckWarning("conditional", id="models.W037"), CheckWarning("other", id="models.W042")]
+    monkeypatch.setattr(models.Model, "check", classmethod(lambda _cls, **_: given))
+
+    assert [message.id for message in JobmanModel.check()] == ["models.W042"]

@@ -1,0 +1,65 @@
+"""What the tests of the runtime share: a task, its running job, and a worker's identity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from celery.app.task import Context
+from django.db import connections
+
+from celery_jobman.runtime import identity
+from celery_jobman.runtime.connection import ALIAS
+from celery_jobman.runtime.running import RunningJob
+from tests.factories import run_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from celery import Celery, Task
+
+    from celery_jobman.models import Job
+    from celery_jobman.runtime.identity import Identity
+
+    Running = Callable[..., RunningJob]
+
+
+@pytest.fixture
+def task(app: Celery) -> Iterator[Task]:
+    """Return a task that is registered while the test runs."""
+
+    def add(_self: Any, x: int, y: int = 1) -> int:
+        return x + y
+
+    yield app.task(name="demo.add", bind=True)(add)
+    app.tasks.pop("demo.add")
+
+
+@pytest.fixture
+def running() -> Running:
+    """Make the running side of a job whose row says that it runs."""
+
+    def make(job: Job, **request: Any) -> RunningJob:
+        context = Context(
+            {
+                "id": job.task_id,
+                "task": job.task,
+                "called_directly": False,
+                "headers": {},
+                **request,
+            }
+        )
+        return RunningJob(run_of(job), context)
+
+    return make
+
+
+@pytest.fixture
+def worker_identity(monkeypatch: pytest.MonkeyPatch) -> Iterator[Identity]:
+    """Make this process one of a worker."""
+    monkeypatch.setattr(identity, "_identity", None)
+    monkeypatch.setattr(identity, "_shared", bytearray(1))
+    yield identity.become("w1@host", "prefork")
+    if hasattr(connections._connections, ALIAS):  # type: ignore[attr-defined]
+        connections[ALIAS].close()
+        del connections[ALIAS]

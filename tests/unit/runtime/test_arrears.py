@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+from unittest.mock import Mock
+
+import pytest
+from django.db import OperationalError
+
+from celery_jobman.exceptions import ClaimLost
+from celery_jobman.runtime import arrears
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def nothing_owed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(arrears, "_owed", deque(maxlen=3))
+    monkeypatch.setattr(arrears, "drop", lambda: None)
+    yield
+    assert isinstance(arrears._owed, deque)
+
+
+def test_what_is_owed_is_paid_in_order() -> None:
+    paid: list[str] = []
+    for name in "ab":
+        arrears.owe(lambda name=name: paid.append(name))  # type: ignore[misc]
+
+    owed = not arrears.is_clear()
+    arrears.pay()
+
+    assert (owed, paid, arrears.is_clear()) == (True, ["a", "b"], True)
+
+
+def test_while_the_database_is_away_everything_stays_owed() -> None:
+    first = Mock(side_effect=[OperationalError, None])
+    second = Mock()
+    arrears.owe(first)
+    arrears.owe(second)
+
+    arrears.pay()
+    owed = not arrears.is_clear()
+    second.assert_not_called()
+    arrears.pay()
+
+    assert owed
+    assert arrears.is_clear()
+    second.assert_called_once()
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [
+        (ClaimLost(), "An end came too late"),
+        (ValueError("wrong"), "An end could not be written and was dropped"),
+    ],
+)
+def test_what_can_never_be_paid_is_logged_and_does_not_hold_up_the_rest(
+    error: BaseException, logged: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    arrears.owe(Mock(side_effect=error))
+    second = Mock()
+    arrears.owe(second)
+
+    arrears.pay()
+
+    second.assert_called_once()
+    assert logged in caplog.text
+
+
+def test_nothing_owed_is_nothing_paid() -> None:
+    arrears.pay()
+
+    assert arrears.is_clear()

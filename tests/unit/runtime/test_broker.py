@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
+from uuid import uuid4
+
+import pytest
+from celery import Celery
+from django.db import OperationalError
+from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerError
+
+from celery_jobman.runtime import broker
+from celery_jobman.runtime.messages import HEADER, header
+from celery_jobman.states import State
+from tests.factories import LATER, NOON, queued_job, scheduled_job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from celery import Task
+    from pytest_django import DjangoCaptureOnCommitCallbacks as Commit
+    from pytest_django import Settings as Project
+
+    from celery_jobman.models import Job
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def queue() -> str:
+    """Return the name of a queue that nobody else uses."""
+    return f"q-{uuid4()}"
+
+
+@pytest.fixture
+def away() -> Iterator[Celery]:
+    """Return an app whose broker refuses connections."""
+    app = Celery("away", broker="amqp://guest:guest@127.0.0.1:1//", set_as_current=False)
+    yield app
+    app.close()
+
+
+def messages_in(app: Celery, queue: str) -> list[Any]:
+    with app.connection_for_read() as kombu, kombu.SimpleQueue(queue) as simple:
+        found = []
+        while simple.qsize():
+            found.append(simple.get_nowait())
+        return found
+
+
+def test_a_message_leaves_with_our_header(app: Celery, task: Task, queue: str) -> None:
+    job = queued_job(args="[1]", kwargs='{"y": 2}', queue=queue, task=task.name, priority=3)
+
+    broker.publish(job)
+
+    (message,) = messages_in(app, queue)
+    assert (message.headers["id"], message.headers["task"]) == (job.task_id, "demo.add")
+    assert (message.headers[HEADER], message.properties["priority"]) == (header(job), 3)
+    assert message.payload[:2] == [[1], {"y": 2}]
+
+
+def test_a_broker_that_refuses_is_an_error_at_once(away: Celery) -> None:
+    with pytest.raises(BrokerError):
+        broker.publish(queued_job(), app=away)
+
+
+def test_a_message_waits_for_the_commit(
+    app: Celery, task: Task, queue: str, django_capture_on_commit_callbacks: Commit
+) -> None:
+    job = queued_job(queue=queue, task=task.name)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        broker.publish_on_commit(job, app=app, options={"queue": queue})
+        before = messages_in(app, queue)
+
+    assert (before, len(messages_in(app, queue))) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "option"), [({"AFTER_COMMIT": False}, {}), ({}, {"after_commit": False})]
+)
+def test_a_message_can_leave_at_once(
+    app: Celery,
+    task: Task,
+    queue: str,
+    settings: Project,
+    setting: dict[str, Any],
+    option: dict[str, Any],
+) -> None:
+    settings.JOBMAN = setting
+    job = queued_job(queue=queue, task=task.name)
+
+    broker.publish_on_commit(job, app=app, options={"queue": queue, **option})
+
+    assert len(messages_in(app, queue)) == 1
+
+
+def test_a_message_that_is_refused_after_the_commit_leaves_a_scheduled_job(
+    away: Celery, django_capture_on_commit_callbacks: Commit
+) -> None:
+    job = queued_job()
+
+    with django_capture_on_commit_callbacks(execute=True):
+        broker.publish_on_commit(job, app=away, options={})
+
+    job.refresh_from_db()
+    assert job.state == State.SCHEDULED
+    assert job.dispatch_error.startswith("OperationalError")
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    messages: list[Job] = []
+    monkeypatch.setattr(broker, "publish", messages.append)
+    monkeypatch.setattr(timezone, "now", lambda: NOON)
+    return messages
+
+
+def test_a_scheduled_job_can_be_dispatched(sent: list[Job]) -> None:
+    job = scheduled_job()
+
+    broker.dispatch(job)
+
+    assert sent == [job]
+
+
+@pytest.mark.parametrize(("fields", "count"), [({}, 1), ({"available_at": LATER}, 0)])
+def test_a_job_that_was_just_put_back_leaves_if_it_is_due(
+    sent: list[Job], fields: dict[str, Any], count: int
+) -> None:
+    job = scheduled_job(**fields)
+
+    broker.send_if_due(job.id)
+
+    assert len(sent) == count
+
+
+def test_a_job_that_is_gone_is_not_sent(sent: list[Job]) -> None:
+    broker.send_if_due(uuid4())
+
+    assert sent == []
+
+
+@pytest.mark.usefixtures("sent")
+def test_with_the_database_away_it_is_left_to_a_dispatcher(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(broker, "dispatch", Mock(side_effect=OperationalError))
+    job = scheduled_job()
+
+    broker.send_if_due(job.id)
+
+    assert f"Job is left to a dispatcher job={job.id}" in caplog.text
+
+
+def test_the_depth_of_a_queue_is_how_many_messages_wait_there(
+    app: Celery, task: Task, queue: str
+) -> None:
+    for _ in range(3):
+        broker.publish(queued_job(queue=queue, task=task.name))
+
+    assert broker.depth(queue, app) == 3
+
+
+def test_a_queue_that_is_not_there_has_no_depth(app: Celery, queue: str) -> None:
+    assert broker.depth(queue, app) == 0
+
+
+def test_the_depth_cannot_be_told_while_the_broker_is_away(away: Celery) -> None:
+    with pytest.raises(BrokerError):
+        broker.depth("celery", away)
+
+
+def test_a_result_backend_that_is_away_is_not_waited_for() -> None:
+    broken = Mock()
+    broken.backend.result_consumer.subscribed_to.discard.side_effect = ConnectionError
+
+    broker._forget_result(broken, "t1")

@@ -1,0 +1,373 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+from datetime import timedelta
+from queue import SimpleQueue
+from threading import Event
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
+
+import pytest
+from celery.worker import state as celery_state
+from django.db import OperationalError, connections
+from django.utils import timezone
+
+from celery_jobman.core import cancellation, rescue
+from celery_jobman.models import Job, Queue, Worker
+from celery_jobman.models.ids import uuid7
+from celery_jobman.runtime import broker, keeping, results
+from celery_jobman.runtime.identity import Identity
+from celery_jobman.runtime.keeping import Keeping
+from celery_jobman.states import State
+from tests.factories import EARLIER, queued_job, running_job, scheduled_job, worker
+
+if TYPE_CHECKING:
+    from celery import Celery
+    from pytest_django import Settings as Project
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def inbox(monkeypatch: pytest.MonkeyPatch) -> SimpleQueue[Any]:
+    """Give each test an empty inbox, and keep its database open."""
+    box: SimpleQueue[Any] = SimpleQueue()
+    monkeypatch.setattr(keeping, "_inbox", box)
+    monkeypatch.setattr(connections, "close_all", Mock())
+    return box
+
+
+@pytest.fixture
+def keeper(app: Celery) -> Keeping:
+    """Return the keeper of a worker with two pool processes."""
+    processes = [SimpleNamespace(pid=pid) for pid in (4711, 4712)]
+    pool = SimpleNamespace(_pool=SimpleNamespace(_pool=processes))
+    controller = SimpleNamespace(app=app, concurrency=2, pool=pool)
+    return Keeping(controller, Identity(uuid7(), "w1@host", "prefork"))
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """Let messages go nowhere."""
+    messages: list[Job] = []
+    monkeypatch.setattr(broker, "publish", messages.append)
+    return messages
+
+
+def test_the_first_beat_makes_the_worker_known(keeper: Keeping) -> None:
+    keeper.beat()
+
+    row = Worker.objects.get()
+    assert (row.id, row.hostname, row.pool) == (keeper.me.worker_id, "w1@host", "prefork")
+    assert (row.pid, row.concurrency, row.queues) == (os.getpid(), 2, ["celery"])
+    assert row.versions.keys() == {"celery", "django", "python"}
+
+
+def test_later_beats_say_what_it_holds(keeper: Keeping, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker(id=keeper.me.worker_id, seen=EARLIER)
+    monkeypatch.setattr(celery_state, "reserved_requests", ["a", "b", "c"])
+    monkeypatch.setattr(celery_state, "active_requests", ["a"])
+
+    keeper.beat()
+
+    row = Worker.objects.get()
+    assert row.reserved == 2
+    assert row.seen_at != EARLIER
+
+
+def test_a_worker_whose_row_was_deleted_comes_back(keeper: Keeping) -> None:
+    keeper.beat()
+    Worker.objects.all().delete()
+
+    keeper.beat()
+
+    assert Worker.objects.get().id == keeper.me.worker_id
+
+
+def test_it_dispatches_what_is_due(keeper: Keeping, sent: list[Job]) -> None:
+    job = scheduled_job(available_at=timezone.now())
+
+    keeper.dispatch()
+
+    assert sent == [job]
+
+
+def test_it_tells_celery_of_what_expired(
+    keeper: Keeping, sent: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Mock()
+    monkeypatch.setattr(results, "cancelled", told)
+    now = timezone.now()
+    job = scheduled_job(available_at=now, expires_at=now)
+
+    keeper.dispatch()
+
+    told.assert_called_once_with(job.id)
+    assert sent == []
+
+
+def test_it_rescues_what_dead_workers_held_and_says_so(
+    keeper: Keeping, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = Mock()
+    monkeypatch.setattr(results, "ended", told)
+    long_ago = timezone.now().replace(year=2020)
+    job = running_job(worker_id=worker(seen=long_ago).id)
+
+    keeper.rescue()
+
+    job.refresh_from_db()
+    assert job.state == State.SCHEDULED
+    assert f"Job rescued job={job.id} state=scheduled" in caplog.text
+    (entries,) = told.call_args.args
+    assert [entry.job_id for entry in entries] == [job.id]
+
+
+@pytest.fixture
+def overdue() -> Job:
+    """Return a job that has been queued for long."""
+    return queued_job(queued_at=timezone.now().replace(year=2020))
+
+
+def alive(keeper: Keeping, **fields: Any) -> Worker:
+    return worker(**{"id": keeper.me.worker_id, "seen": timezone.now(), **fields})
+
+
+def test_it_sends_lost_messages_again(
+    keeper: Keeping,
+    overdue: Job,
+    sent: list[Job],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    alive(keeper)
+    monkeypatch.setattr(broker, "depth", lambda *_: 0)
+
+    keeper.redeliver()
+
+    assert sent == [overdue]
+    assert "Lost messages sent again queue=celery count=1" in caplog.text
+
+
+@pytest.mark.usefixtures("overdue")
+@pytest.mark.parametrize(("waiting", "reserved"), [(1, 0), (0, 1)])
+def test_a_message_in_the_queue_or_in_a_workers_hands_is_not_lost(
+    keeper: Keeping,
+    sent: list[Job],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    waiting: int,
+    reserved: int,
+) -> None:
+    alive(keeper, reserved=reserved)
+    monkeypatch.setattr(broker, "depth", lambda *_: waiting)
+
+    keeper.redeliver()
+
+    assert sent == []
+    assert "sent again" not in caplog.text
+
+
+@pytest.mark.usefixtures("overdue")
+def test_of_several_workers_one_redelivers(
+    keeper: Keeping, sent: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elder = uuid7()
+    worker(id=type(elder)(int=1), seen=timezone.now())
+    alive(keeper)
+    depth = Mock(return_value=0)
+    monkeypatch.setattr(broker, "depth", depth)
+
+    keeper.redeliver()
+
+    depth.assert_not_called()
+    assert sent == []
+
+
+def test_without_overdue_jobs_the_broker_is_not_asked(
+    keeper: Keeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive(keeper)
+    queued_job(queued_at=timezone.now())
+    depth = Mock(return_value=0)
+    monkeypatch.setattr(broker, "depth", depth)
+
+    keeper.redeliver()
+
+    depth.assert_not_called()
+
+
+@pytest.fixture
+def kill(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    kill = Mock()
+    monkeypatch.setattr(os, "kill", kill)
+    monkeypatch.setattr(results, "cancelled", Mock())
+    return kill
+
+
+def asked_to_stop(keeper: Keeping, seconds: float, **fields: Any) -> Job:
+    asked = timezone.now() - timedelta(seconds=seconds)
+    held = {"worker_id": keeper.me.worker_id, "pid": 4711, "cancel_requested_at": asked}
+    return running_job(**{**held, **fields})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "forced", "killed"),
+    [(34, False, False), (36, False, True), (4, True, False), (6, True, True)],
+)
+def test_a_process_that_ignores_its_cancel_is_killed(
+    keeper: Keeping,
+    kill: Mock,
+    caplog: pytest.LogCaptureFixture,
+    seconds: float,
+    forced: bool,  # noqa: FBT001
+    killed: bool,  # noqa: FBT001
+) -> None:
+    job = asked_to_stop(keeper, seconds, cancel_forced=forced)
+
+    keeper.enforce()
+
+    job.refresh_from_db()
+    assert job.state == (State.CANCELLED if killed else State.RUNNING)
+    assert kill.call_args_list == ([((4711, signal.SIGKILL),)] if killed else [])
+    assert (f"killed job={job.id} pid=4711" in caplog.text) is killed
+
+
+@pytest.mark.parametrize("elsewhere", [{"pid": 1}, {"worker_id": uuid7()}, {"pid": None}])
+def test_only_a_process_of_its_own_pool_is_killed(
+    keeper: Keeping, kill: Mock, elsewhere: dict[str, Any]
+) -> None:
+    asked_to_stop(keeper, 1000, **elsewhere)
+
+    keeper.enforce()
+
+    kill.assert_not_called()
+
+
+def test_a_process_whose_job_ends_in_between_is_left_alone(
+    keeper: Keeping, kill: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_to_stop(keeper, 1000)
+    stop = cancellation.stop_by_force
+
+    def end_first(*args: Any, **options: Any) -> bool:
+        Job.objects.update(state=State.SUCCEEDED, finished_at=timezone.now())
+        return stop(*args, **options)
+
+    monkeypatch.setattr(cancellation, "stop_by_force", end_first)
+
+    keeper.enforce()
+
+    kill.assert_not_called()
+
+
+@pytest.mark.parametrize("pool", [None, SimpleNamespace(), SimpleNamespace(_pool=None)])
+def test_a_pool_without_processes_has_nothing_to_kill(
+    keeper: Keeping, kill: Mock, pool: Any
+) -> None:
+    keeper.controller.pool = pool
+    asked_to_stop(keeper, 1000)
+
+    keeper.enforce()
+
+    kill.assert_not_called()
+
+
+def test_it_notes_which_queues_it_consumes(keeper: Keeping) -> None:
+    keeper.note_queues()
+
+    assert Queue.objects.get().name == "celery"
+
+
+def test_a_duty_that_fails_is_logged_and_put_off(
+    keeper: Keeping, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rescue, "rescue_lost", Mock(side_effect=[OperationalError, ValueError]))
+
+    keeper._attempt(keeper.rescue)
+    keeper._attempt(keeper.rescue)
+
+    assert "Keeper's duty put off duty=rescue" in caplog.text
+    assert "Keeper's duty failed duty=rescue" in caplog.text
+
+
+def test_a_note_is_worked_on_with_the_workers_identity(keeper: Keeping) -> None:
+    seen: list[Identity] = []
+    keeping.note(seen.append)
+
+    keeper._read_inbox()
+
+    assert seen == [keeper.me]
+
+
+def test_an_empty_inbox_is_no_work(keeper: Keeping, settings: Project) -> None:
+    settings.JOBMAN = {"DISPATCH_EVERY": 0.001}
+
+    keeper._read_inbox()
+
+
+def test_a_note_waits_for_a_database_that_is_away(
+    keeper: Keeping, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    note = Mock(side_effect=[OperationalError, OperationalError, None])
+    keeping.note(note)
+
+    keeper._read_inbox()
+
+    assert note.call_count == 3
+    assert caplog.text.count("Keeper's note put off") == 2
+
+
+def test_a_note_that_fails_is_logged_and_the_next_one_read(
+    keeper: Keeping, caplog: pytest.LogCaptureFixture
+) -> None:
+    second = Mock()
+    keeping.note(Mock(side_effect=ValueError("wrong")))
+    keeping.note(second)
+
+    keeper._read_inbox()
+    keeper._read_inbox()
+
+    second.assert_called_once_with(keeper.me)
+    assert "Keeper's note failed" in caplog.text
+
+
+def test_the_thread_does_each_duty_in_its_time_until_it_leaves(
+    keeper: Keeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = Event()
+    counts = {"often": 0, "once": 0}
+
+    def often() -> None:
+        counts["often"] += 1
+        if counts["often"] == 3:
+            keeper.leaving = True
+            done.set()
+
+    def once() -> None:
+        counts["once"] += 1
+
+    monkeypatch.setattr(keeper, "_duties", lambda: [(often, 0.0), (once, 3600.0)])
+    monkeypatch.setattr(keeper, "_read_inbox", lambda: None)
+
+    keeper.start()
+    ended = done.wait(30)
+    keeper.join(30)
+
+    assert ended
+    assert counts == {"often": 3, "once": 1}
+
+
+def test_every_duty_has_its_period(keeper: Keeping, settings: Project) -> None:
+    settings.JOBMAN = {"HEARTBEAT": 7, "DISPATCH_EVERY": 2, "RESCUE_EVERY": 3}
+
+    periods = {duty.__name__: period for duty, period in keeper._duties()}
+
+    assert periods == {
+        "beat": 7, "dispatch": 2, "rescue": 3, "redeliver": 5.0, "enforce": 1.0,
+        "note_queues": 30.0,
+    }  # fmt: skip

@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+from celery.app.task import Context
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+
+from celery_jobman.exceptions import UnencodableValue
+from celery_jobman.models import Job
+from celery_jobman.runtime import messages
+from celery_jobman.runtime.messages import (
+    HEADER,
+    changed_by_retry,
+    compose,
+    decode,
+    due,
+    encode,
+    encode_arguments,
+    from_request,
+    header,
+    header_of,
+    publish_options,
+)
+from celery_jobman.states import State
+from tests.factories import EARLIER, LATER, NOON, queued_job, unsaved_job
+
+if TYPE_CHECKING:
+    from celery import Task
+    from pytest_django import Settings as Project
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timezone, "now", lambda: NOON)
+
+
+def composed(task: Task, **options: Any) -> Any:
+    return compose(task, (1,), {"y": 2}, None, options)
+
+
+def test_a_call_becomes_a_queued_job(task: Task) -> None:
+    job = composed(task)
+
+    assert (job.task, job.state, job.queue) == ("demo.add", State.QUEUED, "celery")
+    assert (job.args, job.kwargs, job.preview) == ("[1]", '{"y": 2}', "1, y=2")
+    assert job.task_id == job.root_id == str(job.id)
+
+
+def test_the_caller_may_choose_the_task_id(task: Task) -> None:
+    job = compose(task, (1,), {}, "nightly", {})
+
+    assert job.task_id == job.root_id == "nightly"
+    assert str(job.id) != "nightly"
+
+
+@pytest.mark.parametrize(
+    ("options", "column", "value"),
+    [
+        ({"queue": "slow"}, "queue", "slow"),
+        ({"routing_key": "slow", "exchange": ""}, "queue", "slow"),
+        ({"priority": 3}, "priority", 3),
+        ({"retries": 2}, "retries", 2),
+        ({"root_id": "r1"}, "root_id", "r1"),
+        ({"group_id": "g1"}, "group_id", "g1"),
+        ({"shadow": "Nightly import"}, "label", "Nightly import"),
+        ({"tags": ["nightly"]}, "tags", ["nightly"]),
+        ({"attribs": {"shop": 7}}, "attribs", {"shop": 7}),
+        ({"owner": 5}, "owner_id", 5),
+        ({"expires": 60}, "expires_at", NOON + timedelta(seconds=60)),
+        ({"expires": LATER}, "expires_at", LATER),
+        ({"expires": LATER.isoformat()}, "expires_at", LATER),
+    ],
+)
+def test_an_option_becomes_a_column(
+    task: Task, options: dict[str, Any], column: str, value: Any
+) -> None:
+    assert getattr(composed(task, **options), column) == value
+
+
+def test_an_owner_may_be_a_user(task: Task) -> None:
+    user = get_user_model().objects.create(username="ana")
+
+    assert composed(task, owner=user).owner_id == user.pk
+
+
+def test_the_tasks_own_options_are_noted(task: Task, settings: Project) -> None:
+    settings.JOBMAN = {"CODE_VERSION": "1.2"}
+    task.max_attempts, task.steps, task.tags = 5, ("fetch", "load"), ("nightly",)
+
+    job = composed(task)
+
+    assert (job.max_attempts, job.declared_steps) == (5, ["fetch", "load"])
+    assert (job.tags, job.code_version) == (["nightly"], "1.2")
+
+
+@pytest.mark.parametrize(
+    ("options", "moment"),
+    [
+        ({}, None),
+        ({"countdown": 0}, None),
+        ({"countdown": 60}, NOON + timedelta(seconds=60)),
+        ({"countdown": 1.5}, NOON + timedelta(seconds=1.5)),
+        ({"eta": LATER}, LATER),
+        ({"eta": LATER.isoformat()}, LATER),
+        ({"eta": LATER.replace(tzinfo=None)}, LATER),
+        ({"eta": EARLIER}, None),
+        ({"eta": LATER, "countdown": 1}, LATER),
+    ],
+)
+def test_when_a_call_asks_to_begin(options: dict[str, Any], moment: datetime | None) -> None:
+    assert due(options, NOON) == moment
+
+
+def test_a_call_for_later_is_held_in_the_database(task: Task) -> None:
+    job = composed(task, countdown=60)
+
+    assert (job.state, job.available_at) == (State.SCHEDULED, NOON + timedelta(seconds=60))
+
+
+def test_a_message_can_be_sent_again_as_it_was_sent_first(task: Task) -> None:
+    options = {
+        "priority": 3, "shadow": "Nightly", "queue": "slow", "retries": 2, "root_id": "r1",
+        "expires": LATER, "time_limit": 60, "headers": {"tenant": "t1"}, "link": task.si(1),
+        "group_id": "g1", "ignore_result": True,
+    }  # fmt: skip
+    job = compose(task, (1,), {"y": 2}, None, options)
+    job.delivery, job.created_at = 1, NOON
+    job.save(force_insert=True)
+
+    first = publish_options(job, options)
+    again = publish_options(Job.objects.get(pk=job.id))
+
+    assert again == decode(encode(first, "the options"))
+    assert first["headers"] == {"tenant": "t1", HEADER: header(job)}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, {"queue": "celery"}),
+        ({"queue": "slow"}, {"queue": "slow"}),
+        ({"routing_key": "a.b", "exchange": "x"}, {"routing_key": "a.b", "exchange": "x"}),
+        ({"priority": 0}, {"priority": 0}),
+        ({"expires": LATER}, {"expires": LATER}),
+        ({"shadow": "Nightly"}, {"shadow": "Nightly"}),
+    ],
+)
+def test_the_message_carries_what_the_row_says(
+    task: Task, options: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    job = composed(task, **options)
+
+    sent = publish_options(job)
+
+    assert {name: sent[name] for name in expected} == expected
+    assert (sent["task_id"], sent["root_id"], sent["retries"]) == (job.task_id, job.root_id, 0)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"producer": object()},
+        {"connection": object()},
+        {"router": object()},
+        {"countdown": 5},
+        {"eta": LATER},
+        {"owner": 5},
+        {"tags": ["nightly"]},
+        {"attribs": {"shop": 7}},
+        {"track": True},
+        {"after_commit": False},
+        {"add_to_parent": False},
+    ],
+)
+def test_what_makes_sense_for_one_call_only_is_not_stored(
+    task: Task, option: dict[str, Any]
+) -> None:
+    job = composed(task, **option)
+
+    assert not option.keys() & decode(job.message).keys()
+
+
+def test_a_message_that_names_its_exchange_names_no_queue(task: Task) -> None:
+    job = composed(task, routing_key="a.b", exchange="x")
+
+    assert "queue" not in publish_options(job)
+
+
+def test_our_header_names_the_job_the_delivery_and_the_attempt() -> None:
+    job = unsaved_job(delivery=3, attempt=1, trigger="operator")
+
+    assert header(job) == {
+        "v": 1, "job": str(job.id), "delivery": 3, "attempt": 2, "trigger": "operator",
+        "redelivered": False,
+    }  # fmt: skip
+
+
+def test_an_old_header_of_ours_is_replaced(task: Task) -> None:
+    job = composed(task, headers={HEADER: {"job": "another"}, "tenant": "t1"})
+
+    assert decode(job.message)["headers"] == {"tenant": "t1"}
+    assert publish_options(job)["headers"][HEADER]["job"] == str(job.id)
+
+
+@pytest.mark.parametrize(
+    ("request_", "found"),
+    [
+        ({HEADER: {"job": "1"}}, {"job": "1"}),
+        ({"headers": {HEADER: {"job": "1"}}}, {"job": "1"}),
+        ({"headers": None}, None),
+        ({"headers": {}}, None),
+        ({"headers": {HEADER: "forged"}}, None),
+        ({"headers": {HEADER: {"delivery": 1}}}, None),
+    ],
+)
+def test_our_header_is_found_wherever_celery_puts_it(request_: Any, found: Any) -> None:
+    assert header_of(Context(request_)) == found
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime(2030, 1, 1, 12, tzinfo=UTC),
+        Decimal("1.10"),
+        UUID(int=1),
+        b"bytes",
+        {"nested": [datetime(2030, 1, 1, tzinfo=UTC)]},
+    ],
+)
+def test_arguments_keep_celerys_types(value: Any) -> None:
+    args, kwargs = encode_arguments([value], {"y": value})
+
+    assert (decode(args), decode(kwargs)) == ([value], {"y": value})
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "named"),
+    [
+        ((1, {2}), {}, "argument 2 is a set"),
+        ((), {"rows": object()}, "argument 'rows' is a object"),
+        ((), {"rows": [object()]}, "argument 'rows' is a list"),
+        ((object(),), {"rows": {1}}, "argument 1 is a object"),
+        (({(1, 2): 3},), {}, "argument 1 is a dict"),
+    ],
+)
+def test_an_argument_that_cannot_be_encoded_is_named(
+    args: tuple[Any, ...], kwargs: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(UnencodableValue, match=named):
+        encode_arguments(args, kwargs)
+
+
+def test_a_model_instance_is_refused_by_name() -> None:
+    with pytest.raises(UnencodableValue, match=r"argument 1 is a User .* pass an id"):
+        encode_arguments((get_user_model()(username="ana"),), {})
+
+
+def test_an_iterator_is_taken_for_its_items_and_the_bad_one_is_named() -> None:
+    assert encode_arguments(iter([1, 2]), None) == ("[1, 2]", "{}")
+    with pytest.raises(UnencodableValue, match="argument 2 is a set"):
+        encode_arguments(iter([1, {2}]), {})
+
+
+def test_no_arguments_are_empty_ones() -> None:
+    assert encode_arguments(None, None) == ("[]", "{}")
+
+
+def test_an_option_that_cannot_be_stored_is_refused(task: Task) -> None:
+    with pytest.raises(UnencodableValue, match="a message option"):
+        composed(task, headers={"tenant": object()})
+
+
+def test_a_foreign_message_becomes_a_job(task: Task) -> None:
+    request = Context(
+        {
+            "id": "foreign", "args": [1], "kwargs": {"y": 2}, "root_id": "r1", "retries": 1,
+            "delivery_info": {"routing_key": "slow", "priority": 3}, "timelimit": [60, None],
+        }
+    )  # fmt: skip
+
+    job = from_request(task, request)
+
+    assert (job.task_id, job.root_id, job.queue, job.priority) == ("foreign", "r1", "slow", 3)
+    assert (job.arguments, job.retries) == (([1], {"y": 2}), 1)
+
+
+def test_a_foreign_message_without_delivery_info_becomes_one_too(task: Task) -> None:
+    request = Context({"id": "foreign", "args": [1], "kwargs": {}, "delivery_info": None})
+
+    assert from_request(task, request).queue == "celery"
+
+
+def test_a_retry_changes_what_the_next_attempt_gets(task: Task) -> None:
+    options = {"retries": 2, "countdown": 60, "queue": "slow", "priority": 5, "time_limit": 9}
+
+    columns = changed_by_retry(task, (7,), {"y": 8}, options)
+
+    assert decode(columns.pop("message"))["time_limit"] == 9
+    assert columns == {
+        "retries": 2, "args": "[7]", "kwargs": '{"y": 8}', "queue": "slow", "priority": 5,
+        "available_at": NOON + timedelta(seconds=60),
+    }  # fmt: skip
+
+
+def test_a_retry_with_bad_arguments_names_them(task: Task) -> None:
+    with pytest.raises(UnencodableValue, match="argument 1"):
+        changed_by_retry(task, ({7},), {}, {"retries": 1})
+
+
+def test_a_job_whose_message_was_never_stored_can_be_sent() -> None:
+    job = queued_job()
+
+    assert publish_options(job)["task_id"] == job.task_id
+
+
+def test_new_task_ids_differ() -> None:
+    assert messages.new_task_id() != messages.new_task_id()

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
+
+import pytest
+from django.db import OperationalError, connection, transaction
+from django.utils import timezone
+
+from celery_jobman.core import logs
+from celery_jobman.core.progress import Progress
+from celery_jobman.exceptions import ClaimLost, JobCancelled
+from celery_jobman.models import Job, LogLine
+from celery_jobman.runtime import arrears, injection, running, supervisor
+from tests.factories import line, running_job
+
+if TYPE_CHECKING:
+    from celery_jobman.runtime.running import RunningJob
+    from tests.unit.conftest import Budget
+    from tests.unit.runtime.conftest import Running
+
+pytestmark = pytest.mark.django_db
+
+LONG_AGO = 1000.0
+
+
+@pytest.fixture
+def job(running: Running) -> RunningJob:
+    """Return a job that is in its body."""
+    job = running(running_job())
+    job.in_body = True
+    return job
+
+
+def messages() -> list[str]:
+    return list(LogLine.objects.order_by("id").values_list("message", flat=True))
+
+
+def test_lines_progress_and_step_are_written(job: RunningJob) -> None:
+    job.lines.extend([line(job.row, "one"), line(job.row, "two")])
+    job.report, job.runner.current = Progress(1, 2), "load"
+
+    supervisor.flush(job)
+
+    assert (messages(), list(job.lines)) == (["one", "two"], [])
+    assert (job.row.progress_current, job.row.current_step) == (1, "load")
+
+
+def test_a_flush_is_two_statements_and_none_without_news(job: RunningJob, budget: Budget) -> None:
+    job.lines.append(line(job.row))
+    job.report = Progress(1, 2)
+
+    with budget(2):
+        supervisor.flush(job)
+    with budget(0):
+        supervisor.flush(job)
+
+
+def test_many_lines_are_written_batch_by_batch(
+    job: RunningJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "BATCH", 2)
+    job.lines.extend(line(job.row, text) for text in "abc")
+
+    supervisor.flush(job)
+    first = messages()
+    supervisor.flush(job)
+
+    assert (first, messages()) == (["a", "b"], ["a", "b", "c"])
+
+
+def test_lines_that_could_not_be_written_keep_their_place(
+    job: RunningJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job.lines.extend(line(job.row, text) for text in "abc")
+    monkeypatch.setattr(logs, "write", Mock(side_effect=OperationalError))
+
+    with pytest.raises(OperationalError):
+        supervisor.flush(job)
+
+    assert [line.message for line in job.lines] == ["a", "b", "c"]
+
+
+def test_an_attempt_that_lost_its_job_learns_so_by_its_progress(job: RunningJob) -> None:
+    Job.objects.update(attempt=2)
+    job.report = Progress(1, 2)
+
+    supervisor.flush(job)
+
+    assert job.stop is ClaimLost
+
+
+def test_an_attempt_that_has_just_ended_did_not_lose_its_job(job: RunningJob) -> None:
+    Job.objects.update(attempt=2)
+    job.report, job.in_body = Progress(1, 2), False
+
+    supervisor.flush(job)
+
+    assert job.stop is None
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> list[RunningJob]:
+    jobs: list[RunningJob] = []
+    monkeypatch.setattr(injection, "interrupt", jobs.append)
+    return jobs
+
+
+def test_a_cancel_is_left_to_the_next_checkpoint_at_first(
+    job: RunningJob, interrupted: list[RunningJob]
+) -> None:
+    Job.objects.update(cancel_requested_at=timezone.now())
+    job.news_at -= LONG_AGO
+
+    supervisor._look(job)
+
+    assert (job.stop, interrupted) == (JobCancelled, [])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"cancel_requested_at": timezone.now() - timedelta(seconds=31)},
+        {"cancel_requested_at": timezone.now(), "cancel_forced": True},
+        {"attempt": 2},
+    ],
+)
+def test_a_body_out_of_patience_or_claim_is_interrupted(
+    job: RunningJob, interrupted: list[RunningJob], asked: dict[str, Any]
+) -> None:
+    Job.objects.update(**asked)
+    job.news_at -= LONG_AGO
+
+    supervisor._look(job)
+
+    assert interrupted == [job]
+
+
+def test_the_row_is_read_once_a_second(job: RunningJob, budget: Budget) -> None:
+    job.news_at = time.monotonic()
+
+    with budget(0):
+        supervisor._look(job)
+
+
+def test_an_eager_job_is_not_watched(running: Running, budget: Budget) -> None:
+    job = running(running_job(), is_eager=True)
+    job.news_at -= LONG_AGO
+
+    with budget(0):
+        supervisor._look(job)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite has one writer")
+def test_on_sqlite_it_waits_while_the_body_has_a_transaction_open(job: RunningJob) -> None:
+    job.lines.append(line(job.row))
+
+    with transaction.atomic():
+        supervisor._attend(job)
+        inside = messages()
+
+    assert inside == []
+
+
+def test_a_database_that_is_away_is_no_news(
+    job: RunningJob, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(supervisor, "flush", Mock(side_effect=OperationalError))
+    monkeypatch.setattr(supervisor, "_must_wait", lambda _: False)
+    dropped = Mock()
+    monkeypatch.setattr("celery_jobman.runtime.connection.drop", dropped)
+
+    supervisor._attend(job)
+
+    dropped.assert_called_once()
+    assert "could not attend" not in caplog.text
+
+
+def test_any_other_trouble_is_logged_and_the_thread_goes_on(
+    job: RunningJob, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(supervisor, "flush", Mock(side_effect=ValueError("broken")))
+    monkeypatch.setattr(supervisor, "_must_wait", lambda _: False)
+    monkeypatch.setattr("celery_jobman.runtime.connection.drop", lambda: None)
+
+    supervisor._attend(job)
+
+    assert f"Supervisor could not attend to a job job={job.id}" in caplog.text
+
+
+@pytest.fixture
+def attended(monkeypatch: pytest.MonkeyPatch) -> list[RunningJob]:
+    """Let the thread begin anew, and note what it attends to."""
+    jobs: list[RunningJob] = []
+    monkeypatch.setattr(supervisor, "_thread", None)
+    monkeypatch.setattr(supervisor, "_awake", Event())
+    monkeypatch.setattr(supervisor, "_hurry", Event())
+    monkeypatch.setattr(supervisor, "_attend", jobs.append)
+    monkeypatch.setattr(arrears, "pay", lambda: None)
+    return jobs
+
+
+def test_the_thread_attends_to_what_runs_and_sleeps_while_nothing_does(
+    job: RunningJob, attended: list[RunningJob]
+) -> None:
+    asleep = supervisor._awake
+    with running.running(job):
+        supervisor.wake()
+        supervisor.hurry()
+        wait_until(lambda: attended)
+
+    wait_until(lambda: not asleep.is_set())
+    assert set(attended) == {job}
+
+
+def test_one_thread_serves_a_process(attended: list[RunningJob]) -> None:
+    supervisor.wake()
+    first = supervisor._thread
+    supervisor.wake()
+
+    assert supervisor._thread is first
+    assert attended == []
+
+
+def test_a_forked_child_gets_a_thread_of_its_own(
+    attended: list[RunningJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor.wake()
+    first = supervisor._thread
+
+    monkeypatch.setattr(supervisor, "_pid", 1)
+    supervisor.wake()
+
+    assert isinstance(supervisor._thread, Thread)
+    assert supervisor._thread is not first
+    assert attended == []
+
+
+def wait_until(condition: Any, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    tick = Event()
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        tick.wait(0.005)

@@ -49,6 +49,7 @@ __all__ = [
     "rescue_lost",
     "retry",
     "retry_from",
+    "trim",
 ]
 
 find = jobs.find
@@ -169,9 +170,15 @@ def forget(job_id: UUID, *, actor: Any = None, reason: str = "") -> None:
     pruning.forget(job_id, now=timezone.now(), actor=actor, reason=reason)
 
 
-def prune(jobs: JobQuerySet, *, actor: Any = None, reason: str = "") -> int:
+def prune(jobs: JobQuerySet, *, actor: Any = None, reason: str = "", verb: str = "prune") -> int:
     """Delete jobs in slices; see :func:`celery_jobman.core.pruning.prune`."""
-    return pruning.prune(jobs, now=timezone.now(), actor=actor, reason=reason)
+    return pruning.prune(jobs, now=timezone.now(), actor=actor, reason=reason, verb=verb)
+
+
+def trim(jobs: JobQuerySet, *, logs_only: bool = False, actor: Any = None, reason: str = "") -> int:
+    """Delete logs and steps of jobs; see :func:`celery_jobman.core.pruning.trim`."""
+    now = timezone.now()
+    return pruning.trim(jobs, now=now, logs_only=logs_only, actor=actor, reason=reason)
 
 
 def dispatch(*, limit: int = 500) -> int:

@@ -142,9 +142,14 @@ class Iteration(Iterable[Any]):
         entry = {"index": index, "item": _shown(item), "error": clean(reason, ITEM_LENGTH)}
         self.skipped.append(entry)
 
-    def close(self) -> None:
-        """Save the cursor of a loop that the body left."""
-        self._save_quietly()
+    def close(self, error: BaseException | None = None) -> None:
+        """Save the cursor of a loop that the body left, and the error that left it."""
+        if isinstance(error, Exception) and not self.finished:
+            self._dirty = True
+            message = clean(f"{type(error).__name__}: {error}", ITEM_LENGTH)
+            self._save_quietly(StepState.FAILED, error_message=message)
+        else:
+            self._save_quietly()
 
     def _run(self, each: Callable[[Any], Any]) -> None:
         for item in self:
@@ -218,11 +223,11 @@ class Iteration(Iterable[Any]):
         )
         self._saved_done, self._saved_at, self._dirty = self.done, time.monotonic(), False
 
-    def _save_quietly(self) -> None:
+    def _save_quietly(self, state: StepState = StepState.RUNNING, **columns: Any) -> None:
         if self.finished or not self._dirty:
             return
         try:
-            self._save(StepState.RUNNING)
+            self._save(state, **columns)
         except (Exception, ControlFlow):  # noqa: BLE001 - the reason of the end matters more
             return
 

@@ -10,7 +10,7 @@ from celery_jobman.core import actions
 from celery_jobman.core.transitions import refusal
 from celery_jobman.models import Attempt, Job, LogLine, Step
 from celery_jobman.models.database import atomic, using
-from celery_jobman.states import FINAL, State
+from celery_jobman.states import FINAL, WAITING, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,13 +28,23 @@ def prunable(cutoff: datetime, states: frozenset[State] = FINAL) -> JobQuerySet:
     return Job.objects.finished_before(cutoff).filter(state__in=sorted(states & FINAL))
 
 
-def abandoned(cutoff: datetime) -> JobQuerySet:
-    """Return jobs that were enqueued before ``cutoff``, still wait, and are not running."""
-    waiting = [State.SCHEDULED, State.BLOCKED, State.QUEUED]
-    return Job.objects.filter(state__in=waiting, created_at__lt=cutoff)
+def abandoned(cutoff: datetime, now: datetime) -> JobQuerySet:
+    """Return jobs that were enqueued before ``cutoff`` and still wait at ``now``.
+
+    Jobs that were put off to a time after ``now`` are not among them.
+    """
+    old = Job.objects.filter(state__in=sorted(WAITING), created_at__lt=cutoff)
+    return old.exclude(available_at__gt=now)
 
 
-def prune(jobs: JobQuerySet, *, actor: Any = None, now: datetime, reason: str = "") -> int:
+def prune(
+    jobs: JobQuerySet,
+    *,
+    now: datetime,
+    actor: Any = None,
+    reason: str = "",
+    verb: str = "prune",
+) -> int:
     """Delete jobs with their attempts, steps and log lines.
 
     Slices are deleted in transactions of their own: killed half-way, the rest is left for
@@ -42,9 +52,10 @@ def prune(jobs: JobQuerySet, *, actor: Any = None, now: datetime, reason: str = 
 
     Args:
         jobs: Which; jobs that have moved on since a slice was chosen are left alone.
-        actor: Who asks; see :func:`celery_jobman.core.actions.record`.
         now: Aware datetime of the request.
+        actor: Who asks; see :func:`celery_jobman.core.actions.record`.
         reason: Why.
+        verb: What the audit calls it.
 
     Returns:
         How many jobs were deleted.
@@ -52,18 +63,32 @@ def prune(jobs: JobQuerySet, *, actor: Any = None, now: datetime, reason: str = 
     total = sum(_delete(ids, jobs) for ids in _slices(jobs))
     if total:
         changes = {"count": total}
-        actions.record("prune", None, actor=actor, reason=reason, now=now, changes=changes)
+        actions.record(verb, None, actor=actor, reason=reason, now=now, changes=changes)
     return total
 
 
-def trim(jobs: JobQuerySet) -> int:
-    """Delete the log lines and steps of jobs, and keep their rows; return how many jobs."""
+def trim(
+    jobs: JobQuerySet,
+    *,
+    now: datetime,
+    logs_only: bool = False,
+    actor: Any = None,
+    reason: str = "",
+) -> int:
+    """Delete the log lines (and steps, unless ``logs_only``) of jobs; keep their rows.
+
+    Returns:
+        How many jobs were trimmed.
+    """
     total = 0
-    last = None
-    while ids := _after(jobs, last):
+    for ids in _slices(jobs):
         LogLine.objects.filter(job_id__in=ids).delete()
-        Step.objects.filter(job_id__in=ids).delete()
-        total, last = total + len(ids), ids[-1]
+        if not logs_only:
+            Step.objects.filter(job_id__in=ids).delete()
+        total += len(ids)
+    if total:
+        changes = {"count": total, "logs_only": logs_only}
+        actions.record("trim", None, actor=actor, reason=reason, now=now, changes=changes)
     return total
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from celery_jobman.conf import settings
 from celery_jobman.core.encoding import clean
 
+#: Keys with which Celery's JSON wraps a value that JSON does not know.
+TYPED = {"__type__", "__value__"}
 #: Stands where a secret was.
 MASK = "•••"
 
@@ -25,6 +27,8 @@ def redacted(value: Any, patterns: tuple[str, ...] | None = None) -> Any:
 
 def _masked(value: Any, words: tuple[str, ...]) -> Any:
     if isinstance(value, dict):
+        if value.keys() == TYPED:
+            return value["__value__"]  # a date, a decimal or a UUID as Celery writes it
         return {
             key: MASK if _is_secret(key, words) else _masked(item, words)
             for key, item in value.items()

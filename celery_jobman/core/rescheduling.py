@@ -33,7 +33,8 @@ def reschedule(
             raise JobNotFound(job_id)
         old = before[0]
         changes: dict[str, Any] = {"available_at": at, "delivery": Plus(1)}
-        if not statements.update(Job, {"id": job_id, "state": State.SCHEDULED}, changes):
+        held = Job.objects.filter(pk=job_id, state=State.SCHEDULED)
+        if not held.update(**statements.as_expressions(changes)):
             queued = frozenset({State.QUEUED})
             transitions.move(
                 job_id, State.SCHEDULED, "rescheduled", now=now, sources=queued, **changes

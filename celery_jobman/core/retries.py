@@ -178,6 +178,7 @@ def _fresh(job: Job, now: datetime) -> dict[str, Any]:
         "cancel_requested_at": None,
         "cancel_forced": False,
         "completed_code": "",
+        "expires_at": None,
         "dispatch_error": "",
         "trigger": Trigger.OPERATOR,
         "delivery": Plus(1),

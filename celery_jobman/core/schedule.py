@@ -94,14 +94,20 @@ def _has_expired(job: Job, now: datetime) -> bool:
     return job.expires_at is not None and job.expires_at <= now
 
 
-def expire(job_id: UUID, *, now: datetime) -> bool:
+def expire(job_id: UUID, *, now: datetime, delivery: int | None = None) -> bool:
     """Cancel a waiting job whose time to begin has passed (Celery's ``expires``).
+
+    Args:
+        job_id: The job.
+        now: Aware datetime of the end.
+        delivery: The message that expired; None for whichever there is.
 
     Returns:
         False when the job had moved on.
     """
     reason = "it expired before a worker began it"
-    return cancellation.stop_waiting(job_id, now=now, error_message=reason)
+    at = {} if delivery is None else {"delivery": delivery}
+    return cancellation.stop_waiting(job_id, now=now, at=at, error_message=reason)
 
 
 def send(job: Job, publish: Publish, *, now: datetime) -> bool:

@@ -122,10 +122,11 @@ class StepRunner:
         self._open.append(iteration)
         return iteration
 
-    def close(self) -> None:
-        """Save the cursors of iterations that the body left open."""
+    def close(self, error: BaseException | None = None) -> None:
+        """Save the cursors of iterations that the body left open, by ``error`` or without."""
         while self._open:
-            self._open.pop().close()
+            iteration = self._open.pop()
+            iteration.close(error if iteration.path == self.stopped_in else None)
 
     @property
     def rows(self) -> dict[str, Step]:

@@ -36,7 +36,7 @@ _STEP = (
 _LINE = ("id", "at", "attempt", "step", "level", "logger", "message", "extra")
 _ACTION = ("verb", "at", "actor", "reason", "changes")
 _WORKER = (
-    "id", "hostname", "pid", "pool", "concurrency", "queues", "reserved", "lines_dropped",
+    "id", "hostname", "pid", "pool", "concurrency", "queues", "reserved",
     "versions", "started_at", "seen_at", "stopped_at",
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Job ids: UUIDs of version 7, which sort by the time they were made (RFC 9562)."""
+"""Job ids: UUIDs of version 7, which sort by the time they were made (RFC 9562, 6.2)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import uuid
 
 
 def _uuid7() -> uuid.UUID:
-    milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10))
-    value = (milliseconds & (1 << 48) - 1) << 80 | random
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    fraction = rest * 4096 // 1_000_000  # a quarter of a microsecond: ids keep their order
+    random = int.from_bytes(os.urandom(8))
+    value = (milliseconds & (1 << 48) - 1) << 80 | fraction << 64 | random
     value = value & ~(0xF << 76) | 0x7 << 76  # version
     value = value & ~(0x3 << 62) | 0x2 << 62  # variant
     return uuid.UUID(int=value)

@@ -45,8 +45,6 @@ class Worker(JobmanModel):
     queues = models.JSONField(_("queues"), default=list)
     #: Messages it has taken from the broker and not begun.
     reserved = models.PositiveIntegerField(_("reserved"), default=0)
-    #: Log lines that its processes had to drop so far.
-    lines_dropped = models.PositiveBigIntegerField(_("lines dropped"), default=0)
     versions = models.JSONField(_("versions"), default=dict)
     started_at = models.DateTimeField(_("started"))
     seen_at = models.DateTimeField(_("last seen"))

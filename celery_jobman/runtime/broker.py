@@ -52,7 +52,7 @@ def publish(
         if extra.get("producer") or extra.get("connection"):
             send()  # a caller's own connection stays in its thread, and takes the time it takes
         else:
-            answer = partial(_send_for, celery, wanted.get("reply_to"), send)
+            answer = partial(_send_for, celery, _own_backend(celery), send)
             publishing.within(settings().publish_timeout.total_seconds(), answer)
     except Exception:
         _forget_result(celery, job.task_id)
@@ -60,12 +60,24 @@ def publish(
     moments.reached("published")
 
 
-def _send_for(celery: Celery, caller: str | None, send: Callable[[], object]) -> None:
-    """Send in the publisher's thread, with results going to the caller's (``rpc://``)."""
-    backend = celery.backend  # this thread's own
-    if caller and hasattr(type(backend), "oid"):
-        backend.oid = caller
-    send()
+def _own_backend(celery: Celery) -> Any:
+    backend = celery.backend
+    getattr(backend, "oid", None)  # rpc:// remembers the thread that asks first
+    return backend
+
+
+def _send_for(celery: Celery, backend: Any, send: Callable[[], object]) -> None:
+    """Send in the publisher's thread, as far as the result backend knows in the caller's.
+
+    Backends belong to threads: the subscription that a publish makes for its result must be
+    the caller's, who ends it, and ``rpc://`` results go to a queue of the caller's.
+    """
+    own = getattr(celery._local, "backend", None)  # noqa: SLF001 - where Celery keeps a thread's backend
+    celery._local.backend = backend  # noqa: SLF001
+    try:
+        send()
+    finally:
+        celery._local.backend = own  # noqa: SLF001
 
 
 def _forget_result(app: Celery, task_id: str) -> None:
@@ -75,6 +87,8 @@ def _forget_result(app: Celery, task_id: str) -> None:
         consumer.subscribed_to.discard(app.backend.get_key_for_task(task_id))  # type: ignore[union-attr]
 
 
+#: Longest that a look into a queue may take, in seconds.
+DEPTH_TIMEOUT = 5.0
 #: One further try at once, for a pooled connection that went stale; then it is a worker's turn.
 RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
 
@@ -117,14 +131,18 @@ def depth(queue: str, app: Celery | None = None) -> int:
     """Return how many messages wait in a broker queue; 0 when the queue does not exist.
 
     Raises:
-        kombu.exceptions.OperationalError: The broker is away.
+        kombu.exceptions.OperationalError: The broker is away, or silent for too long.
     """
-    celery = app or current_app
-    with celery.connection_or_acquire() as connection:
+    celery: Celery = app or current_app._get_current_object()  # noqa: SLF001 - as above
+    return publishing.within(DEPTH_TIMEOUT, partial(_depth, celery, queue))
+
+
+def _depth(celery: Celery, queue: str) -> int:
+    with celery.connection_or_acquire() as connected:
         try:
-            with connection.channel() as channel:
+            with connected.channel() as channel:
                 return int(channel.queue_declare(queue=queue, passive=True).message_count)
-        except connection.channel_errors:
+        except connected.channel_errors:
             return 0
-        except connection.connection_errors as error:
+        except connected.connection_errors as error:
             raise OperationalError(str(error)) from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+from celery import current_task
 from django.apps import apps
 from django.core.exceptions import AppRegistryNotReady
 from django.utils import timezone
@@ -73,11 +75,21 @@ def _inherit(task: Task, options: dict[str, Any]) -> None:
 
 
 def _relate(job: Job, here: RunningJob | None) -> None:
+    if here is None:
+        _relate_to_message(job)
     if here is None or here.eager:
         return
     job.parent_id = here.id
     if job.task_id == here.task_id:
         here.replaced_by = job.id
+
+
+def _relate_to_message(job: Job) -> None:
+    """The next link of a chain is published after the body, while its request is still there."""
+    request = getattr(current_task, "request", None)
+    header = messages.header_of(request) if request and not request.called_directly else None
+    if header is not None:
+        job.parent_id = UUID(header["job"])
 
 
 def _send(task: Task, job: Job, options: dict[str, Any], result: AsyncResult) -> None:

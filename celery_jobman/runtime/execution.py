@@ -178,17 +178,21 @@ def _judge(error: BaseException, task: Task, job: RunningJob) -> outcomes.Verdic
 def body(job: RunningJob) -> Iterator[None]:
     """Mark the part in which a cancel may be raised; save what iterations left open."""
     job.in_body = True
+    left_by: BaseException | None = None
     try:
         yield
+    except BaseException as error:
+        left_by = error
+        raise
     finally:
         job.in_body = False
         with connection.private():
-            _close(job)
+            _close(job, left_by)
 
 
-def _close(job: RunningJob) -> None:
+def _close(job: RunningJob, left_by: BaseException | None) -> None:
     try:
-        job.runner.close()
+        job.runner.close(left_by)
     except (Exception, ControlFlow):
         logger.exception("Cursor could not be saved job=%s", job.id)
 

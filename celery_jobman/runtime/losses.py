@@ -14,7 +14,7 @@ from celery import current_app
 from django.utils import timezone
 
 from celery_jobman.core import cancellation, redelivery, rescue, schedule
-from celery_jobman.exceptions import TransitionRefused, UnknownTask
+from celery_jobman.exceptions import JobNotFound, TransitionRefused, UnknownTask
 from celery_jobman.models import Job
 from celery_jobman.runtime import broker, outcomes, results
 from celery_jobman.runtime.task import JobTask
@@ -39,6 +39,8 @@ class Loss:
     header: dict[str, Any] | None
     why: str
     error: Exception
+    #: Celery has stored the failure itself (plain tasks).
+    is_told: bool = False
 
 
 def settle(loss: Loss, me: Identity) -> None:
@@ -52,13 +54,13 @@ def settle(loss: Loss, me: Identity) -> None:
         taken = rescue.time_out(job, loss.why, now=now, delay=_delay(job), final=_is_final(job))
     else:
         taken = rescue.lose(job, loss.why, now=now)
-    if taken is not None:
+    if taken is not None and not loss.is_told:
         _tell(taken, loss)
 
 
 def _held(loss: Loss, me: Identity) -> Job | None:
     held = Job.objects.filter(task_id=loss.task_id, state=State.RUNNING, worker_id=me.worker_id)
-    return held.filter(pid=loss.pid).first()
+    return held.filter(pid=loss.pid).first() if loss.pid else held.first()
 
 
 def _resend(loss: Loss) -> None:
@@ -72,9 +74,9 @@ def revoked(header: dict[str, Any], me: Identity, *, expired: bool) -> None:
     """End a job that Celery's own ``revoke`` or ``expires`` stopped."""
     job_id, now = UUID(header["job"]), timezone.now()
     if expired:
-        schedule.expire(job_id, now=now)
+        schedule.expire(job_id, now=now, delivery=header["delivery"])
         return
-    with suppress(TransitionRefused):
+    with suppress(TransitionRefused, JobNotFound):
         cancellation.cancel(job_id, now=now, actor=me.hostname, reason="revoked through Celery")
     job = Job.objects.filter(pk=job_id, state=State.RUNNING, attempt=header["attempt"]).first()
     if job is not None:

@@ -162,8 +162,8 @@ def _rejected(error: Reject, task: Task, job: RunningJob) -> Verdict:
 def _exited(error: SystemExit, task: Task, job: RunningJob) -> Verdict:
     if error.code != TERMINATED:
         return _failure(error, task, job, Outcome.FAILED)
-    if _is_over_time(job):
-        return _failure(error, task, job, Outcome.TIMED_OUT)
+    if _is_over_time(job):  # the main process ends the attempt, and tells Celery
+        return Verdict(ending=None, error=error)
     verdict = _interrupted(JobInterrupted(), task, job)
     return Verdict(ending=verdict.ending, error=error)
 

@@ -16,7 +16,7 @@ import time
 from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import connections
 from kombu.exceptions import OperationalError
@@ -26,12 +26,15 @@ from celery_jobman.runtime import running
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+T = TypeVar("T")
+
 
 class Errand:
     """One call, to be made by the publisher's thread."""
 
-    def __init__(self, call: Callable[[], object]) -> None:
+    def __init__(self, call: Callable[[], Any]) -> None:
         self._call = call
+        self.value: Any = None
         self._context = copy_context()
         self._open = Lock()
         self._open.acquire()
@@ -40,7 +43,7 @@ class Errand:
     def run(self) -> None:
         """Make the call, in the context of the thread that wants it."""
         try:
-            self._context.run(self._call)
+            self.value = self._context.run(self._call)
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
             self.error = error
         self._open.release()
@@ -72,8 +75,8 @@ class Publisher:
         """Whether the thread lives here; a fork has none."""
         return self._pid == os.getpid()
 
-    def call(self, call: Callable[[], object], seconds: float) -> None:
-        """Make ``call`` and wait for its end.
+    def call(self, call: Callable[[], T], seconds: float) -> T:
+        """Make ``call``, wait for its end and return what it returned.
 
         Raises:
             kombu.exceptions.OperationalError: It did not end within ``seconds``, or an
@@ -92,13 +95,14 @@ class Publisher:
             raise OperationalError(msg)
         if errand.error is not None:
             raise errand.error
+        return errand.value  # type: ignore[no-any-return]
 
 
 _publisher: Publisher | None = None
 _making = Lock()
 
 
-def within(seconds: float, call: Callable[[], object]) -> None:
+def within(seconds: float, call: Callable[[], T]) -> T:
     """Make a call to the broker that may take so long; see :meth:`Publisher.call`."""
     global _publisher  # noqa: PLW0603 - one thread a process
     publisher = _publisher
@@ -107,4 +111,4 @@ def within(seconds: float, call: Callable[[], object]) -> None:
             publisher = _publisher
             if publisher is None or not publisher.is_of_this_process():
                 publisher = _publisher = Publisher()
-    publisher.call(call, seconds)
+    return publisher.call(call, seconds)

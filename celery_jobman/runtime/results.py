@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from celery import current_app, signals
+from celery import signals
 from celery.app.task import Context
 
 from celery_jobman.exceptions import JobLost
 from celery_jobman.models import Job
-from celery_jobman.runtime import messages
+from celery_jobman.runtime import messages, registry
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def revoke(task: Task, request: Any) -> None:
 
 def cancelled(job_id: UUID) -> None:
     """Tell Celery that a job was cancelled before it began."""
-    job = Job.objects.get(pk=job_id)
-    task = current_app.tasks.get(job.task)
-    if task is not None:
+    job = Job.objects.filter(pk=job_id).first()
+    task = registry.find(job.task) if job else None
+    if job is not None and task is not None:
         revoke(task, _request(job))
 
 
@@ -60,9 +60,9 @@ def ended(rescued: Iterable[Rescued]) -> None:
 
 def failed(job_id: UUID, error: Exception) -> None:
     """Tell Celery that a job failed for good, and let its error callbacks run."""
-    job = Job.objects.get(pk=job_id)
-    task = current_app.tasks.get(job.task)
-    if task is None:
+    job = Job.objects.filter(pk=job_id).first()
+    task = registry.find(job.task) if job else None
+    if job is None or task is None:
         return
     request = _request(job)
     stored = not request.ignore_result or task.store_errors_even_if_ignored

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from celery import current_app
-
 from celery_jobman.exceptions import ArgumentsRefused, UnknownTask
-from celery_jobman.runtime import messages
+from celery_jobman.runtime import messages, registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,13 +26,14 @@ def bind(job: Job, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None)
         ArgumentsRefused: They do not fit the task's signature.
         UnencodableValue: One of them is not JSON.
     """
-    task = current_app.tasks.get(job.task)
+    task = registry.find(job.task)
     if task is None:
         raise UnknownTask(job.task)
     new_args = messages.decode(job.args) if args is None else list(args)
     new_kwargs = messages.decode(job.kwargs) if kwargs is None else dict(kwargs)
     try:
-        task.__header__(*new_args, **new_kwargs)
+        if task.typing:
+            task.__header__(*new_args, **new_kwargs)
     except TypeError as error:
         raise ArgumentsRefused(job.task, error) from error
     return messages.encode_arguments(new_args, new_kwargs)

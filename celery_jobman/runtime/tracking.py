@@ -10,8 +10,10 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import current_app, signals, states
 from django.utils import timezone
 
@@ -20,7 +22,15 @@ from celery_jobman.core import attempts, jobs
 from celery_jobman.core.endings import CLEAN, Ending, Fault
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Job, Outcome
-from celery_jobman.runtime import capture, connection, execution, messages, supervisor
+from celery_jobman.runtime import (
+    capture,
+    connection,
+    execution,
+    keeping,
+    losses,
+    messages,
+    supervisor,
+)
 from celery_jobman.runtime.running import RunningJob, running
 from celery_jobman.runtime.task import JobTask
 from celery_jobman.states import FINAL, State
@@ -48,6 +58,7 @@ def connect() -> None:
         signals.before_task_publish.connect(published, dispatch_uid="jobman.tracking")
         signals.task_prerun.connect(begin, dispatch_uid="jobman.tracking")
         signals.task_postrun.connect(end, dispatch_uid="jobman.tracking")
+        signals.task_failure.connect(lost, dispatch_uid="jobman.tracking")
 
 
 def is_tracked(task: Any) -> bool:
@@ -119,6 +130,16 @@ def end(task: Any, task_id: str, state: str | None, retval: Any, **_: Any) -> No
         logger.warning("Attempt lost its claim job=%s", job.id)
     except Exception:
         logger.exception("Plain task's end could not be recorded job=%s", job.id)
+
+
+def lost(sender: Any, task_id: str, exception: Any, **_: Any) -> None:
+    """Let the keeper end a plain task whose process died; only the main process learns of it."""
+    if isinstance(exception, WorkerLostError | TimeLimitExceeded) and is_tracked(sender):
+        why = f"its process died: {exception}"
+        loss = losses.Loss(
+            task_id=task_id, pid=None, header=None, why=why, error=exception, is_told=True
+        )
+        keeping.note(partial(losses.settle, loss))
 
 
 def _finish(job: RunningJob, ending: Ending) -> None:

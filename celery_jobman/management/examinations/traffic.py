@@ -11,7 +11,7 @@ from celery_jobman.conf import settings
 from celery_jobman.management.examinations import advice, ok, wrong
 from celery_jobman.management.wording import counted, listed, short
 from celery_jobman.management.workforce import hire
-from celery_jobman.models import Attempt, Job, Worker
+from celery_jobman.models import Attempt, Job
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -116,7 +116,6 @@ def dropped_lines() -> Finding:
     newest = Attempt.objects.aggregate(id=Max("id"))["id"] or 0
     recent = Attempt.objects.filter(id__gt=newest - NEWEST, lines_dropped__gt=0)
     count = recent.aggregate(sum=Sum("lines_dropped"))["sum"] or 0
-    count += Worker.objects.aggregate(sum=Sum("lines_dropped"))["sum"] or 0
     if not count:
         return ok("no log line was dropped of late")
     return advice(

@@ -32,5 +32,5 @@ def run(options: dict[str, Any], console: Console) -> None:
     if count:
         question = f"Delete {counted(count, 'failed job')} for good?"
         console.confirm(question, yes=options["yes"])
-    deleted = actions.prune(failed, reason=options["reason"])
+    deleted = actions.prune(failed, reason=options["reason"], verb="flush")
     console.fact(f"{counted(deleted, 'failed job')} deleted", total=deleted)

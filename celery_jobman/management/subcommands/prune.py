@@ -55,7 +55,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="HOURS",
         help="also jobs that were enqueued so long ago and still wait",
     )
-    parser.add_argument(
+    keep = parser.add_mutually_exclusive_group()
+    keep.add_argument(
+        "--logs", action="store_true", help="keep the jobs and their steps; delete only their logs"
+    )
+    keep.add_argument(
         "--trim", action="store_true", help="keep the jobs; delete only their logs and steps"
     )
     arguments.add_dry_run(parser)
@@ -64,15 +68,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: dict[str, Any], console: Console) -> None:
-    if options["trim"] and options["unfinished"] is not None:
+    trims = options["trim"] or options["logs"]
+    if trims and options["unfinished"] is not None:
         raise CommandError(
-            "--trim would delete the checkpoints that unfinished jobs go on from; leave out"
-            " --unfinished",
+            "--trim and --logs are for jobs that ended; --trim would delete the checkpoints that"
+            " unfinished jobs go on from; leave out --unfinished",
             returncode=2,
         )
     heaps = list(_heaps(options, timezone.now()))
     counts = [heap.jobs.count() for heap in heaps]
-    trims, total = options["trim"], sum(counts)
+    total = sum(counts)
     deed = "trimmed" if trims else "deleted"
     if options["dry_run"]:
         for heap, count in zip(heaps, counts, strict=True):
@@ -80,7 +85,7 @@ def run(options: dict[str, Any], console: Console) -> None:
         console.fact(f"{counted(total, 'job')} would be {deed}", total=total)
         return
     if total:
-        what = "the logs and steps of " if trims else ""
+        what = _part(options)
         console.confirm(f"Delete {what}{counted(total, 'job')} for good?", yes=options["yes"])
     done = [_clear(heap, options) for heap in heaps]
     for heap, count in zip(heaps, done, strict=True):
@@ -97,15 +102,19 @@ def _heaps(options: dict[str, Any], now: datetime) -> list[Heap]:
         heaps.append(Heap(f"cancelled more than {lasting(sooner)} ago", recent))
     if (wait := options["unfinished"]) is not None:
         what = f"enqueued more than {lasting(wait)} ago and still waiting"
-        # What somebody put off to a later time has not been abandoned.
-        waiting = pruning.abandoned(now - wait).exclude(available_at__gt=now)
-        heaps.append(Heap(what, waiting))
+        heaps.append(Heap(what, pruning.abandoned(now - wait, now)))
     return heaps
 
 
+def _part(options: dict[str, Any]) -> str:
+    if options["logs"]:
+        return "the logs of "
+    return "the logs and steps of " if options["trim"] else ""
+
+
 def _clear(heap: Heap, options: dict[str, Any]) -> int:
-    if options["trim"]:
-        return pruning.trim(heap.jobs)
+    if options["trim"] or options["logs"]:
+        return actions.trim(heap.jobs, logs_only=options["logs"], reason=options["reason"])
     return actions.prune(heap.jobs, reason=options["reason"])
 
 

@@ -48,7 +48,7 @@ def write(job: Job, console: Console, *, with_superseded: bool = False, margin: 
         console.fact(f"{lead}{name:<{width}}  {text}", kind="step", **values)
     aside = job.steps.exclude(superseded=0) if with_superseded else Step.objects.none()
     for row in aside:
-        text = f"{_describe(row, job, console)}, set aside after attempt {row.superseded}"
+        text = f"{_describe(row, job, console)}, set aside by retry {row.superseded} from a step"
         console.fact(f"{lead}{row.name:<{width}}  {text}", kind="step", **facts.step(row))
     return len(names) + len(aside)
 

@@ -55,14 +55,14 @@ def try_move(  # noqa: PLR0913 - the guard is the point; all but two are keyword
         moved on, or does not meet ``at`` and ``guard``.
     """
     allowed = sources_of(to) if sources is None else sources & sources_of(to)
-    changes |= {"state": to, "finished_at": now if to in FINAL else None}
+    changes["finished_at"] = now if to in FINAL else None
     where = {"id": job_id, "state": OneOf(tuple(sorted(allowed))), **at}
     if guard is None:
-        return bool(statements.update(Job, where, changes, along))
+        return bool(statements.update(Job, where, {**changes, "state": to}, along))
     with atomic():
         rows = Job.objects.filter(guard, pk=job_id, state__in=sorted(allowed))
         rows = rows.filter(**statements.as_lookups(at))
-        moved = bool(rows.update(**statements.as_expressions(changes)))
+        moved = bool(rows.update(state=to, **statements.as_expressions(changes)))
         if moved and along is not None:
             statements.insert(using(), along.model, along.columns)
     return moved

@@ -10,6 +10,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from celery import Celery, Task
 
 
@@ -63,11 +65,12 @@ def jobman() -> Command:
     return Command()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def add(app: Celery) -> Task:
+@pytest.fixture(autouse=True)
+def add(app: Celery) -> Iterator[Task]:
     """A task whose jobs can be forked."""
 
     def add(x: int, y: int = 0) -> int:
         return x + y
 
-    return app.task(name="demo.add")(add)
+    yield app.task(name="demo.add")(add)
+    app.tasks.pop("demo.add")

@@ -192,7 +192,7 @@ def test_steps_are_listed_in_their_order(jobman: Command) -> None:
         "report  not begun",
         "extra   succeeded   attempt 1, took 5m",
     ]
-    aside = "fetch   succeeded   attempt 1, took 5m, set aside after attempt 1"
+    aside = "fetch   succeeded   attempt 1, took 5m, set aside by retry 1 from a step"
     assert jobman("steps", job.id).lines == [*live, "4 steps"]
     assert jobman("steps", job.id, "--all").lines == [*live, aside, "5 steps"]
     assert jobman("steps", job.id, "--json").facts[2] == {

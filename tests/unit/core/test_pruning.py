@@ -73,7 +73,7 @@ def test_an_abandoned_job_waits_and_is_old(state: State) -> None:
     job_in(state, created_at=LATER)
 
     waits = state in {State.SCHEDULED, State.BLOCKED, State.QUEUED}
-    assert abandoned(NOON).count() == (1 if waits else 0)
+    assert abandoned(NOON, NOON).count() == (1 if waits else 0)
 
 
 def test_a_job_is_pruned_with_all_its_rows_and_no_other_is() -> None:
@@ -132,6 +132,14 @@ def test_what_was_pruned_is_audited_once() -> None:
     assert action.changes == {"count": 2}
 
 
+def test_the_audit_can_call_it_by_another_name() -> None:
+    old_job()
+
+    prune(prunable(CUTOFF), now=LATER, verb="flush")
+
+    assert JobAction.objects.get().verb == "flush"
+
+
 def test_nothing_to_prune_is_not_audited() -> None:
     assert prune(prunable(CUTOFF), now=LATER) == 0
     assert not JobAction.objects.exists()
@@ -151,7 +159,7 @@ def test_trimming_keeps_the_job_and_its_attempts(monkeypatch: pytest.MonkeyPatch
     for _ in range(3):
         old_job()
 
-    assert trim(prunable(CUTOFF)) == 3
+    assert trim(prunable(CUTOFF), now=NOON) == 3
     assert rows() == (3, 3, 0, 0)
 
 

@@ -7,7 +7,15 @@ import pytest
 
 from celery_jobman import signals
 from celery_jobman.core import attempts, schedule
-from celery_jobman.core.schedule import REFUSED_DELAY, dispatch, dispatch_due, expire, hold, send
+from celery_jobman.core.schedule import (
+    REFUSED_DELAY,
+    dispatch,
+    dispatch_due,
+    expire,
+    hold,
+    put_back,
+    send,
+)
 from celery_jobman.models import Job
 from celery_jobman.states import FINAL, State
 from tests.factories import (
@@ -230,3 +238,20 @@ def test_the_end_of_an_expired_job_is_announced(
     signals.job_finished.disconnect(listen)
 
     assert heard == [(job.id, State.CANCELLED)]
+
+
+def test_a_message_that_a_stopping_worker_took_is_put_back_at_once() -> None:
+    job = queued_job(delivery=3)
+
+    assert put_back(job.id, 3, now=NOON)
+
+    job.refresh_from_db()
+    assert (job.state, job.available_at) == (State.SCHEDULED, NOON)
+
+
+@pytest.mark.parametrize("changes", [{"delivery": 4}, {"state": State.BLOCKED}])
+def test_a_job_that_moved_on_from_that_message_is_not(changes: dict[str, Any]) -> None:
+    job = queued_job(delivery=3)
+    Job.objects.filter(pk=job.id).update(**changes)
+
+    assert not put_back(job.id, 3, now=NOON)

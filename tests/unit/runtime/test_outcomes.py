@@ -5,16 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
-from celery.exceptions import Ignore, Reject, Retry
+from celery.exceptions import Retry
 from django.utils import timezone
 
-from celery_jobman.core.progress import Progress
 from celery_jobman.exceptions import (
-    JobCancelled,
-    JobGivenUp,
-    JobInterrupted,
-    JobReleased,
-    JobSkipped,
     UnencodableValue,
 )
 from celery_jobman.models import Outcome
@@ -42,7 +36,7 @@ def test_what_the_body_returned_is_the_result(task: Task, running: Running) -> N
 
     assert verdict.ending is not None
     assert (verdict.ending.outcome, verdict.ending.to) == (Outcome.SUCCEEDED, State.SUCCEEDED)
-    assert verdict.ending.changes == {"result": '{"rows": 7}', "completed_code": ""}
+    assert verdict.ending.changes["result"] == '{"rows": 7}'
     assert (verdict.value, verdict.error) == ({"rows": 7}, None)
 
 
@@ -53,27 +47,6 @@ def test_a_completed_value_brings_its_code(task: Task, running: Running) -> None
     assert verdict.ending is not None
     assert verdict.ending.changes["result"] == "7"
     assert len(verdict.ending.changes["completed_code"]) == 64
-
-
-def test_the_last_progress_is_never_lost(task: Task, running: Running) -> None:
-    job = running(running_job())
-    job.report = Progress(99, 100)
-
-    endings = [
-        returned(task, job, None).ending,
-        judge(ValueError("no"), task, job).ending,
-        judge(JobCancelled(), task, job).ending,
-        judge(JobSkipped(), task, job).ending,
-        judge(JobGivenUp("no"), task, job).ending,
-        judge(JobReleased(), task, job).ending,
-        judge(JobInterrupted(), task, job).ending,
-        judge(Retry(exc=ValueError()), task, job).ending,
-        judge(Reject("no"), task, job).ending,
-        judge(Ignore(), task, job).ending,
-    ]
-
-    shown = [ending and ending.changes.get("progress_current") for ending in endings]
-    assert shown == [99] * len(endings)
 
 
 def test_a_result_that_celery_could_not_store_either_is_an_error(

@@ -69,7 +69,13 @@ def received_as(message: Message, app: Celery, task: Task) -> JobRequest:
 
 
 def failure(error: BaseException) -> Any:
-    return ExceptionInfo((type(error), error, None))
+    def fail() -> None:
+        raise error
+
+    try:
+        fail()
+    except BaseException:  # noqa: BLE001 - any
+        return ExceptionInfo()
 
 
 def loss_in(notes: list[Any]) -> Loss:

@@ -184,6 +184,20 @@ def test_a_verb_unwinds_the_body(
     assert vars(raised.value) == values
 
 
+@pytest.mark.parametrize("delay", ["soon", None])
+def test_a_senseless_delay_is_refused_where_it_is_asked_for(job: RunningJob, delay: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        job.release(delay)
+
+
+def test_codes_and_reasons_are_taken_for_their_text(job: RunningJob) -> None:
+    with pytest.raises(JobSkipped) as skipped:
+        job.skip(404)  # type: ignore[arg-type]
+    with pytest.raises(JobGivenUp) as given_up:
+        job.fail(ValueError("no stock"))  # type: ignore[arg-type]
+    assert (skipped.value.code, given_up.value.reason) == ("404", "no stock")
+
+
 def test_a_completed_value_is_only_returned(job: RunningJob) -> None:
     completed = job.complete(7, "already there")
 

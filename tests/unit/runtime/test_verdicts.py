@@ -20,7 +20,7 @@ from celery_jobman.exceptions import (
 )
 from celery_jobman.models import Outcome
 from celery_jobman.models.ids import uuid7
-from celery_jobman.runtime.outcomes import TERMINATED, judge, returned
+from celery_jobman.runtime.outcomes import TERMINATED, hopeless, judge, returned
 from celery_jobman.states import State
 from tests.factories import LATER, NOON, running_job
 
@@ -95,11 +95,13 @@ def test_a_skip_leaves_its_code(task: Task, running: Running) -> None:
     assert verdict.ending.changes == {"completed_code": "nothing new"}
 
 
-@pytest.mark.parametrize("error", [JobSkipped(404), JobReleased("soon"), JobReleased(None)])  # type: ignore[arg-type]
-def test_a_verb_with_a_senseless_value_still_ends_the_job(
-    task: Task, running: Running, error: BaseException
-) -> None:
-    assert judge(error, task, running(running_job())).ending is not None
+def test_an_end_that_cannot_be_judged_is_a_failure_for_good() -> None:
+    trouble = ValueError("no such judge")
+
+    verdict = hopeless(trouble)
+
+    assert verdict.ending is not None
+    assert (verdict.ending.to, verdict.error) == (State.FAILED, trouble)
 
 
 def test_a_job_that_gave_up_says_why_and_is_not_tried_again(task: Task, running: Running) -> None:
@@ -158,10 +160,9 @@ def test_an_ignored_task_says_so(task: Task, running: Running) -> None:
         (None, Outcome.INTERRUPTED),
         ((None, None), Outcome.INTERRUPTED),
         ((3600, None), Outcome.INTERRUPTED),
-        ((60, None), Outcome.TIMED_OUT),
     ],
 )
-def test_a_process_told_to_stop_was_interrupted_or_out_of_time(
+def test_a_process_told_to_stop_was_interrupted(
     task: Task,
     running: Running,
     monkeypatch: pytest.MonkeyPatch,
@@ -175,6 +176,17 @@ def test_a_process_told_to_stop_was_interrupted_or_out_of_time(
 
     assert verdict.ending is not None
     assert verdict.ending.outcome == outcome
+
+
+def test_a_process_killed_by_its_time_limit_leaves_the_end_to_the_main_process(
+    task: Task, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", NOON.timestamp)
+    error = SystemExit(TERMINATED)
+
+    verdict = judge(error, task, running(running_job(), timelimit=(60, None)))
+
+    assert (verdict.ending, verdict.error) == (None, error)
 
 
 def test_the_exit_code_of_a_terminated_process_is_billiards() -> None:

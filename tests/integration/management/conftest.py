@@ -72,5 +72,5 @@ def add(app: Celery) -> Iterator[Task]:
     def add(x: int, y: int = 0) -> int:
         return x + y
 
-    yield app.task(name="demo.add")(add)
+    yield app.task(name="demo.add", shared=False)(add)
     app.tasks.pop("demo.add")

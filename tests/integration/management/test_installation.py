@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+pytestmark = pytest.mark.django_db
+
+
 @pytest.fixture
 def other() -> Iterator[Celery]:
     """Another app, current for one test."""

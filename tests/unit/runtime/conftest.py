@@ -31,7 +31,7 @@ def task(app: Celery) -> Iterator[Task]:
     def add(_self: Any, x: int, y: int = 1) -> int:
         return x + y
 
-    yield app.task(name="demo.add", bind=True)(add)
+    yield app.task(name="demo.add", bind=True, shared=False)(add)
     app.tasks.pop("demo.add")
 
 

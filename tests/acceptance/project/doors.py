@@ -1,0 +1,117 @@
+"""What a test may ask of the project; run inside it by :mod:`tests.acceptance.project.driver`."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from django.core.management import call_command
+from django.db import connection
+
+from celery_jobman import actions
+from celery_jobman.models import Attempt, Job, LogLine, Step, Worker
+from celery_jobman.runtime import broker
+from tests.acceptance.project import tasks
+from tests.acceptance.project.celery import app
+from tests.acceptance.project.effects.models import Effect
+
+if TYPE_CHECKING:
+    from django.db.models import Model, QuerySet
+
+
+def enqueue(task: str, arguments: list[Any], **options: Any) -> str:
+    """Call a task's ``apply_async`` and return the id of the result."""
+    return str(getattr(tasks, task).apply_async(arguments, **options).id)
+
+
+def enqueue_many(task: str, argument_lists: list[list[Any]], **options: Any) -> list[str]:
+    """Call a task's ``apply_async`` once for each list of arguments."""
+    return [enqueue(task, arguments, **options) for arguments in argument_lists]
+
+
+def send_again(job_id: str, times: int) -> None:
+    """Publish a queued job's message once more, as a broker does that delivers twice."""
+    for _ in range(times):
+        broker.publish(Job.objects.get(pk=job_id))
+
+
+def timed_enqueue(task: str, arguments: list[Any], **options: Any) -> dict[str, Any]:
+    """Return the id, the seconds ``apply_async`` took, and those it took to drop the result."""
+    began = time.monotonic()
+    result = getattr(tasks, task).apply_async(arguments, **options)
+    returned = time.monotonic()
+    job_id = str(result.id)
+    del result
+    dropped = time.monotonic()
+    return {"id": job_id, "seconds": returned - began, "dropping": dropped - returned}
+
+
+def result(job_id: str, timeout: float) -> Any:
+    """Return what Celery's result backend has."""
+    return app.AsyncResult(job_id).get(timeout=timeout)
+
+
+def act(verb: str, job_id: str, **options: Any) -> Any:
+    """Call one of :mod:`celery_jobman.actions`."""
+    return getattr(actions, verb)(job_id, **options)
+
+
+def job(job_id: str) -> dict[str, Any]:
+    """Return a job's row."""
+    row = Job.objects.get(pk=job_id)
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+
+
+def jobs(queue: str) -> dict[str, dict[str, Any]]:
+    """Return state and attempt of every job of a queue, by id."""
+    rows = Job.objects.filter(queue=queue).values_list("id", "state", "attempt")
+    return {str(job_id): {"state": state, "attempt": number} for job_id, state, number in rows}
+
+
+def states(queue: str) -> dict[str, int]:
+    """Count a queue's jobs by state."""
+    return dict(Counter(Job.objects.filter(queue=queue).values_list("state", flat=True)))
+
+
+def attempts(job_id: str) -> list[dict[str, Any]]:
+    """Return a job's attempts in order."""
+    return _rows(Attempt.objects.filter(job_id=job_id).order_by("number"))
+
+
+def steps(job_id: str) -> list[dict[str, Any]]:
+    """Return a job's live steps in order."""
+    return _rows(Step.objects.filter(job_id=job_id, superseded=0).order_by("position"))
+
+
+def lines(job_id: str) -> list[dict[str, Any]]:
+    """Return a job's log."""
+    return _rows(LogLine.objects.filter(job_id=job_id).order_by("id"))
+
+
+def effects(job_id: str) -> list[dict[str, Any]]:
+    """Return what a job's task did, in order."""
+    return _rows(Effect.objects.filter(job=job_id).order_by("id"))
+
+
+def workers() -> list[dict[str, Any]]:
+    """Return the workers that ever registered."""
+    return _rows(Worker.objects.order_by("started_at"))
+
+
+def manage(*arguments: str) -> str:
+    """Run a management command and return what it wrote."""
+    output = io.StringIO()
+    call_command(*arguments, stdout=output)
+    return output.getvalue()
+
+
+def execute(statement: str) -> None:
+    """Send a statement to the database."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def _rows(rows: QuerySet[Model]) -> list[dict[str, Any]]:
+    return list(rows.values())

@@ -1,0 +1,1 @@
+"""What tasks did, one row for each time they did it."""

@@ -1,0 +1,177 @@
+"""The broker, the database or the web process is away; nothing is lost and the error is clear."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from celery_jobman.testing.localnodes import LocalPostgreSQL
+from tests.acceptance.drivers import Driver, ProjectError
+from tests.acceptance.projects import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.acceptance.stacks import Stacks
+
+#: ``JOBMAN["PUBLISH_TIMEOUT"]``, and what the rest of ``delay()`` may take on a busy machine.
+PUBLISH_TIMEOUT = 1.0
+SLACK = 1.5
+
+CUT_ALL_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid <> pg_backend_pid() AND datname = current_database()
+"""
+
+
+@pytest.fixture
+def alone(projects: Callable[..., Project]) -> Iterator[Project]:
+    """A project whose broker nobody else uses."""
+    project = projects("redis", "postgresql", fresh=True)
+    yield project
+    project.stack.broker.unpause()
+    project.close()
+
+
+@pytest.fixture
+def web(alone: Project) -> Iterator[Driver]:
+    """A process of the project that has published before."""
+    with alone.another_driver() as web:
+        web.call("enqueue", "noop", [alone.new_tag()], queue=alone.queue)
+        yield web
+
+
+@pytest.mark.parametrize("outage", ["stop", "pause"])
+def test_a_job_waits_in_the_database_while_the_broker_is_away(
+    alone: Project, web: Driver, outage: str
+) -> None:
+    alone.worker()
+    alone.wait(lambda: alone.states() == {"succeeded": 1})
+    getattr(alone.stack.broker, outage)()
+
+    call = _delay(web, alone)
+
+    assert call["seconds"] + call["dropping"] < PUBLISH_TIMEOUT + SLACK, call
+    job = alone.job(call["id"])
+    assert job["state"] == "scheduled"
+    assert job["dispatch_error"] != ""
+    alone.stack.broker.unpause()
+    alone.stack.broker.start()
+    assert alone.wait_for(call["id"], timeout=40)["dispatch_error"] == ""
+    assert alone.effects(call["id"]) == ["touch"]
+
+
+@pytest.mark.parametrize("published_before", [False, True], ids=["first", "later"])
+@pytest.mark.parametrize("project", [("rabbitmq", "mariadb")], indirect=True, ids="-".join)
+def test_a_frozen_rabbitmq_does_not_hold_up_the_web_process(
+    project: Project, *, published_before: bool
+) -> None:
+    with project.another_driver() as web:
+        if published_before:
+            web.call("enqueue", "noop", [project.new_tag()], queue=project.queue)
+        project.stack.broker.pause()
+        try:
+            call = _delay(web, project)
+        finally:
+            project.stack.broker.unpause()
+
+    assert call["seconds"] + call["dropping"] < PUBLISH_TIMEOUT + SLACK, call
+    project.worker()
+    project.wait_for(call["id"])
+    assert project.effects(call["id"]) == ["touch"]
+
+
+def _delay(web: Driver, project: Project) -> dict[str, Any]:
+    web.begin("timed_enqueue", "touch", [project.new_tag()], queue=project.queue)
+    call: dict[str, Any] = web.answer(timeout=25)
+    return call
+
+
+def test_a_web_process_killed_between_commit_and_publish_loses_nothing(
+    project: Project,
+) -> None:
+    gate = project.arm("driver", "enqueued")
+    with project.another_driver() as web:
+        web.begin("enqueue", "touch", [project.new_tag()], queue=project.queue)
+        gate.wait()
+        web.kill()
+
+    ((job_id, job),) = project.driver.call("jobs", project.queue).items()
+    assert job["state"] in {"queued", "scheduled"}
+    project.worker()
+    assert project.wait_for(job_id)["state"] == "succeeded"
+    assert project.effects(job_id) == ["touch"]
+
+
+def test_a_read_only_database_is_a_clear_error_at_delay(projects: Callable[..., Project]) -> None:
+    project = projects("redis", "postgresql", fresh=True)
+    name = project.stack.database_url.rpartition("/")[2]
+    project.driver.call("execute", f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+
+    with project.another_driver() as web, pytest.raises(ProjectError) as refused:
+        web.call("enqueue", "touch", [project.new_tag()], queue=project.queue)
+
+    assert refused.value.kind == "DatabaseUnwritable"
+    assert "read-only" in refused.value.message
+    assert project.states() == {}
+
+
+def test_connections_cut_under_a_worker_cost_no_job(
+    projects: Callable[..., Project],
+) -> None:
+    project = projects("redis", "postgresql", fresh=True)
+    worker = project.worker()
+    first = project.enqueue("touch")
+    project.wait_for(first)
+    project.driver.call("execute", CUT_ALL_OTHERS)
+
+    began = time.monotonic()
+    second = project.enqueue("touch")
+
+    assert project.wait_for(second)["state"] == "succeeded"
+    assert time.monotonic() - began < 20
+    assert project.effects(second) == ["touch"]
+    assert worker.status == "running"
+
+
+@pytest.fixture
+def restartable(stacks: Stacks, tmp_path: Path) -> Iterator[tuple[Project, LocalPostgreSQL]]:
+    """A project on a database server of its own."""
+    server = LocalPostgreSQL()
+    stacks.start(server)
+    stack = replace(
+        stacks.get("redis", "sqlite"),
+        name="restartable",
+        database_url=server.create_database("own"),
+    )
+    with Driver(stack.environment(role="shared driver", folder=tmp_path)) as driver:
+        driver.call("manage", "migrate", "--verbosity=0")
+        project = Project(stack=stack, driver=driver, folder=tmp_path, queue="restartable")
+        yield project, server
+        project.close()
+    server.teardown()
+
+
+@pytest.mark.parametrize(("task", "moment"), [("quiet", "quiet"), ("parcel", "in a parcel")])
+def test_a_database_that_is_away_for_a_moment_fails_no_job(
+    restartable: tuple[Project, LocalPostgreSQL], task: str, moment: str
+) -> None:
+    project, server = restartable
+    tag = project.new_tag()
+    gate = project.arm(tag, moment)
+    worker = project.worker()
+    job_id = project.enqueue(task, tag=tag)
+    gate.wait()
+
+    server.stop()
+    gate.release()
+    project.wait(lambda: "Database is away, trying again what=" in worker.logs())
+    server.start()
+    server.ready()
+
+    job = project.wait_for(job_id)
+    assert (job["state"], job["attempt"]) == ("succeeded", 1), project.report(job_id)

@@ -140,6 +140,7 @@ def depth(queue: str, app: Celery | None = None) -> int:
 def _depth(celery: Celery, queue: str) -> int:
     with celery.connection_or_acquire() as connected:
         try:
+            connected.ensure_connection(max_retries=1, interval_start=0, timeout=DEPTH_TIMEOUT)
             with connected.channel() as channel:
                 return int(channel.queue_declare(queue=queue, passive=True).message_count)
         except connected.channel_errors:

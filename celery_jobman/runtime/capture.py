@@ -23,12 +23,14 @@ from celery_jobman.runtime.running import RunningJob, current_job
 #: Loggers whose records, made while a line is written, would make another line.
 IGNORED = frozenset({"django.db.backends", "celery_jobman.supervisor"})
 
+#: Marks a record that was looked at, for both loggers may hand it on.
+SEEN = "_jobman_seen"
 #: Largest level that the column holds.
 HIGHEST_LEVEL = 32_767
 
 #: What every record has; everything else on it is the caller's ``extra``.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
-    "message", "asctime", "taskName", "data", "task_id", "task_name",
+    "message", "asctime", "taskName", "data", "task_id", "task_name", SEEN,
 }  # fmt: skip
 
 _busy = local()
@@ -39,8 +41,9 @@ class JobHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record as a line, if a job runs here; never raises, never waits."""
-        if record.name in IGNORED or getattr(_busy, "now", False):
+        if record.name in IGNORED or getattr(_busy, "now", False) or hasattr(record, SEEN):
             return
+        setattr(record, SEEN, True)  # celery.task propagates outside of workers
         job = current_job()
         if job is None:
             return

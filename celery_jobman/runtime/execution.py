@@ -169,9 +169,21 @@ def _judge(error: BaseException, task: Task, job: RunningJob) -> outcomes.Verdic
             return connection.patiently(lambda: outcomes.judge(error, task, job), "outcome")
     except Job.DoesNotExist:
         return outcomes.judge(ClaimLost(), task, job)
+    except connection.OUTAGE:
+        logger.exception("End of an attempt could not be judged yet job=%s", job.id)
+        arrears.owe(partial(_judge_late, error, task, job))
+        supervisor.wake()
+        return outcomes.Verdict(ending=None, error=Ignore("the database is away"))
     except Exception as trouble:
         logger.exception("End of an attempt could not be judged job=%s", job.id)
         return outcomes.hopeless(trouble)
+
+
+def _judge_late(error: BaseException, task: Task, job: RunningJob) -> None:
+    """The database is back: decide now where the job goes, by its row."""
+    verdict = outcomes.judge(error, task, job)
+    if verdict.ending is not None:
+        _finish(job, _complete(job, verdict.ending))
 
 
 @contextmanager
@@ -234,6 +246,7 @@ def _finish_bare(job: RunningJob, ending: Ending, error: Exception) -> State:
         bare = Ending(outcome=ending.outcome, to=ending.to)
     else:
         bare = Ending(outcome=Outcome.FAILED, to=State.FAILED, fault=Fault.of(error))
+    bare = replace(bare, lines_dropped=job.lines_dropped)
     with connection.private():
         return _finish(job, bare)
 

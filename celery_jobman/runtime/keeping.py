@@ -71,6 +71,8 @@ class Keeping(Thread):
         self.controller = controller
         self.me = me
         self.leaving = False
+        # Before anything is published: publishing to a queue adds it to the app's.
+        self.queues = sorted(controller.app.amqp.queues.consume_from)
         self._due: dict[Callable[[], object], float] = {}
 
     def run(self) -> None:
@@ -190,10 +192,7 @@ class Keeping(Thread):
 
     def note_queues(self) -> None:
         """Note which queues this worker consumes."""
-        workers.consume(self._queues(), now=timezone.now())
-
-    def _queues(self) -> list[str]:
-        return sorted(self.controller.app.amqp.queues.consume_from)
+        workers.consume(self.queues, now=timezone.now())
 
     def _row(self) -> Worker:
         versions = {
@@ -207,6 +206,6 @@ class Keeping(Thread):
             pid=os.getpid(),
             pool=self.me.pool,
             concurrency=self.controller.concurrency or 0,
-            queues=self._queues(),
+            queues=self.queues,
             versions=versions,
         )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from typing import Any
 from uuid import UUID
 
@@ -138,3 +139,28 @@ def test_a_poisoned_job_is_a_lost_one() -> None:
 @pytest.mark.parametrize("kind", [UnencodableValue, ArgumentsRefused])
 def test_an_argument_error_is_a_type_error_as_in_celery(kind: type[BaseException]) -> None:
     assert issubclass(kind, TypeError)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        JobNotFound("x"),
+        TransitionRefused(JOB, "retried", "running", "wait for its end"),
+        UnknownStep(JOB, "lod", ["fetch", "load"]),
+        StepConflict(JOB, "load"),
+        UnencodableValue("argument 1", 5, "why"),
+        ArgumentsRefused("demo.add", "missing 'y'"),
+        UnknownTask("demo.add"),
+        DatabaseUnwritable("demo.add", "read-only"),
+        NotInAJob("self.job"),
+        JobLost("killed"),
+        JobReleased(30.0),
+        JobSkipped("nothing new"),
+        JobGivenUp("no stock"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_every_error_survives_a_pickle(error: BaseException) -> None:
+    read = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+
+    assert (type(read), str(read), vars(read)) == (type(error), str(error), vars(error))

@@ -203,7 +203,7 @@ def test_an_end_with_lines_is_three_statements(budget: Budget) -> None:
     job = running_job()
 
     with budget(3):
-        attempts.finish(run_of(job), SUCCESS, now=NOON, lines=[line(job)] * 300)
+        attempts.finish(run_of(job), SUCCESS, now=NOON, lines=[line(job)] * 100)
 
 
 @pytest.mark.parametrize("moved_on", [{"attempt": 2}, {"state": State.QUEUED}])

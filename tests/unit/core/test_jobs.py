@@ -120,8 +120,10 @@ def test_a_job_is_found_by_a_task_id_that_looks_like_another_id() -> None:
 
 
 def test_of_several_jobs_with_one_task_id_the_newest_is_found() -> None:
-    newest = queued_job(id=UUID(int=2), task_id="nightly")
-    queued_job(id=UUID(int=1), task_id="nightly")
+    newest, _ = (
+        queued_job(id=UUID(f"0190000{moment}-0000-7000-8000-000000000000"), task_id="nightly")
+        for moment in (2, 1)
+    )
 
     assert find("nightly") == newest
 

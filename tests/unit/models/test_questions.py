@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -70,9 +70,11 @@ def test_big_columns_can_be_left_behind() -> None:
 
 
 def test_newest_jobs_come_first() -> None:
-    first, second = queued_job(id=uuid4()), queued_job(id=uuid4())
+    older, newer = (
+        queued_job(id=UUID(f"0190000{moment}-0000-7000-8000-000000000000")) for moment in (1, 2)
+    )
 
-    assert list(Job.objects.all()) == sorted([first, second], key=lambda j: j.id, reverse=True)
+    assert list(Job.objects.all()) == [newer, older]
 
 
 def test_arguments_and_results_are_read_from_their_text() -> None:

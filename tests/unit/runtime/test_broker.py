@@ -28,9 +28,11 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def queue() -> str:
+def queue(app: Celery) -> Iterator[str]:
     """Return the name of a queue that nobody else uses."""
-    return f"q-{uuid4()}"
+    name = f"q-{uuid4()}"
+    yield name
+    app.amqp.queues.pop(name, None)
 
 
 @pytest.fixture

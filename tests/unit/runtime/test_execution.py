@@ -121,6 +121,7 @@ def test_a_foreign_message_that_comes_again_is_dropped(receive: Callable[..., Ta
     assert Job.objects.count() == 1
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("worker_identity")
 def test_a_stopping_worker_begins_nothing_and_puts_the_job_back(
     receive: Callable[..., Task],

@@ -9,8 +9,10 @@ from threading import Event
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
+from uuid import UUID
 
 import pytest
+from celery import Celery
 from celery.worker import state as celery_state
 from django.db import OperationalError, connections
 from django.utils import timezone
@@ -25,7 +27,6 @@ from celery_jobman.states import State
 from tests.factories import EARLIER, queued_job, running_job, scheduled_job, worker
 
 if TYPE_CHECKING:
-    from celery import Celery
     from pytest_django import Settings as Project
 
 pytestmark = pytest.mark.django_db
@@ -41,8 +42,9 @@ def inbox(monkeypatch: pytest.MonkeyPatch) -> SimpleQueue[Any]:
 
 
 @pytest.fixture
-def keeper(app: Celery) -> Keeping:
+def keeper() -> Keeping:
     """Return the keeper of a worker with two pool processes."""
+    app = Celery("keeper", broker="memory://", set_as_current=False)
     processes = [SimpleNamespace(pid=pid) for pid in (4711, 4712)]
     pool = SimpleNamespace(_pool=SimpleNamespace(_pool=processes))
     controller = SimpleNamespace(app=app, concurrency=2, pool=pool)
@@ -175,8 +177,7 @@ def test_a_message_in_the_queue_or_in_a_workers_hands_is_not_lost(
 def test_of_several_workers_one_redelivers(
     keeper: Keeping, sent: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elder = uuid7()
-    worker(id=type(elder)(int=1), seen=timezone.now())
+    worker(id=UUID("01900001-0000-7000-8000-000000000000"), seen=timezone.now())
     alive(keeper)
     depth = Mock(return_value=0)
     monkeypatch.setattr(broker, "depth", depth)
@@ -280,6 +281,14 @@ def test_it_notes_which_queues_it_consumes(keeper: Keeping) -> None:
     keeper.note_queues()
 
     assert Queue.objects.get().name == "celery"
+
+
+def test_a_queue_that_it_only_publishes_to_is_not_consumed(keeper: Keeping) -> None:
+    assert keeper.controller.app.amqp.queues["elsewhere"].name == "elsewhere"
+
+    keeper.note_queues()
+
+    assert [queue.name for queue in Queue.objects.all()] == ["celery"]
 
 
 def test_a_duty_that_fails_is_logged_and_put_off(

@@ -131,12 +131,12 @@ def test_a_result_backend_that_is_away_is_logged(
     assert f"{logged} task_id={job.task_id}" in caplog.text
 
 
-def test_an_eager_job_has_no_result_to_revoke(task: Task) -> None:
-    backend = Mock()
+def test_an_eager_job_has_no_result_to_revoke() -> None:
+    task = Mock()
 
-    results.revoke(Mock(backend=backend, spec=task), Mock(is_eager=True))
+    results.revoke(task, Mock(is_eager=True))
 
-    backend.mark_as_revoked.assert_not_called()
+    task.backend.mark_as_revoked.assert_not_called()
 
 
 @pytest.mark.parametrize(

@@ -45,11 +45,13 @@ def test_a_job_is_interrupted_at_a_checkpoint_and_goes_on_elsewhere(
 
 def test_a_stopped_worker_says_goodbye(project: Project) -> None:
     worker = project.worker()
+    project.wait_for(project.enqueue("noop"))
 
     worker.terminate()
 
     assert worker.process.wait(20)
-    (row,) = [row for row in project.driver.call("workers") if project.queue in row["hostname"]]
+    rows = project.driver.call("workers")
+    (row,) = [row for row in rows if row["hostname"].startswith(f"{project.queue}-")]
     assert row["stopped_at"] is not None
 
 

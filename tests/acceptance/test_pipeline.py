@@ -63,7 +63,7 @@ def test_the_attempt_tells_who_ran_it(told: Told) -> None:
     (attempt,) = told.project.rows("attempts", told.story)
     workers = {worker["id"]: worker for worker in told.project.driver.call("workers")}
 
-    assert told.project.queue in attempt["hostname"]
+    assert attempt["hostname"].startswith(f"{told.project.queue}-")
     assert attempt["pid"] > 0
     assert workers[attempt["worker_id"]]["hostname"] == attempt["hostname"]
 

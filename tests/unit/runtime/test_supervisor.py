@@ -200,6 +200,7 @@ def attended(monkeypatch: pytest.MonkeyPatch) -> list[RunningJob]:
     monkeypatch.setattr(supervisor, "_hurry", Event())
     monkeypatch.setattr(supervisor, "_attend", jobs.append)
     monkeypatch.setattr(arrears, "pay", lambda: None)
+    monkeypatch.setattr(arrears, "is_clear", lambda: True)
     return jobs
 
 

@@ -10,11 +10,25 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
     from uuid import UUID
+
+
+def _rebuild(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
+
+
+def _reduce(self: BaseException) -> tuple[Any, ...]:
+    """Let an exception be copied and pickled, whatever its ``__init__`` asks for."""
+    return _rebuild, (type(self), self.args), vars(self)
 
 
 class JobmanError(Exception):
     """Base class of every error below."""
+
+    __reduce__ = _reduce
 
 
 class JobNotFound(JobmanError):
@@ -126,6 +140,8 @@ class ControlFlow(BaseException):
     These derive from ``BaseException`` so that a broad ``except Exception`` in a task does
     not swallow them.  The task class catches every one before Celery can see it.
     """
+
+    __reduce__ = _reduce
 
 
 class JobCancelled(ControlFlow):

@@ -15,6 +15,7 @@ from celery_jobman.exceptions import UnencodableValue
 from celery_jobman.models import Job
 from celery_jobman.models.attempt import REDELIVERED
 from celery_jobman.models.ids import uuid7
+from celery_jobman.runtime.task import EAGER_HEADER
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def _describe(job: Job, task: Task, options: dict[str, Any]) -> None:
 def from_request(task: Task, request: Context) -> Job:
     """Return an unsaved job for a message that somebody else published."""
     options = request.as_execution_options()
+    options |= (request.headers or {}).get(EAGER_HEADER) or {}
     delivery = request.delivery_info or {}
     options["priority"] = delivery.get("priority")
     options["queue"] = delivery.get("routing_key") or ""
@@ -127,7 +129,8 @@ def _preview(job: Job) -> str:
 
 def _stored(options: dict[str, Any]) -> dict[str, Any]:
     kept = {k: v for k, v in options.items() if v is not None and k not in NOT_STORED}
-    headers = {k: v for k, v in (kept.pop("headers", None) or {}).items() if k != HEADER}
+    given = kept.pop("headers", None) or {}
+    headers = {k: v for k, v in given.items() if k not in {HEADER, EAGER_HEADER}}
     return {**kept, **({"headers": headers} if headers else {})}
 
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: Options of ours that Celery does not know.
 OURS = ("owner", "tags", "attribs", "after_commit")
 
+#: Carries them to the row of a job that runs in the calling process.
+EAGER_HEADER = "jobman_options"
+
 
 @cache
 def _engine(name: str) -> ModuleType:
@@ -127,8 +130,9 @@ class JobTask(DjangoTask):  # type: ignore[misc]
         call = {"task_id": task_id, "producer": producer, "link": link, "link_error": link_error}
         tracked = options.pop("track", True) and self._is_recorded()
         if not tracked or self._get_app().conf.task_always_eager:
-            for name in OURS:
-                options.pop(name, None)
+            ours = {name: options.pop(name) for name in OURS if name in options}
+            if tracked and ours:
+                options["headers"] = {**(options.get("headers") or {}), EAGER_HEADER: ours}
             return super().apply_async(args, kwargs, shadow=shadow, **call, **options)
         args, kwargs, options = self._prepare(args, kwargs, shadow, {**call, **options})
         return _engine("enqueueing").enqueue(self, args, kwargs, options)

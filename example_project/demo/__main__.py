@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     screen = Screen()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in the background
     try:
         with stage.built(screen, options.port or ports.free(PORT)) as built:
             # It imports models, which Django allows once it is set up.

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.test import override_settings
+
+from tests.integration import workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from celery import Celery, Task
+    from celery.worker import WorkController
+    from pytest_django import DjangoDbBlocker
 
     Make = Callable[..., Task]
     Drain = Callable[[], list[Any]]
@@ -48,3 +53,32 @@ def drain(app: Celery) -> Iterator[Drain]:
     messages()
     yield messages
     messages()
+
+
+@pytest.fixture(scope="module")
+def worker(
+    app: Celery, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[WorkController]:
+    """Run a worker beside the tests of a module."""
+    del django_db_setup
+    quick = {"DISPATCH_EVERY": 0.02, "FLUSH_EVERY": 0.02, "HEARTBEAT": 0.5}
+    with (
+        django_db_blocker.unblock(),
+        override_settings(JOBMAN=quick),
+        workers.connections_closed(),
+        workers.running(app) as worker,
+    ):
+        yield worker
+
+
+@pytest.fixture
+def employ(make: Make, worker: WorkController, transactional_db: None) -> Make:
+    """Make tasks that the worker knows."""
+    del transactional_db
+
+    def made(*args: Any, **options: Any) -> Task:
+        task = make(*args, **options)
+        worker.consumer.update_strategies()
+        return task
+
+    return made

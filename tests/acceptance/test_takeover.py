@@ -39,6 +39,7 @@ def test_a_frozen_worker_that_comes_back_writes_over_nothing(
     frozen.terminate()
 
     assert frozen.process.wait(20), project.report(job_id)
+    assert "Traceback" not in frozen.logs()
     job = project.job(job_id)
     assert (job["state"], job["attempt"]) == ("running", 2)
     second.release()

@@ -27,7 +27,7 @@ def make(app: Celery) -> Iterator[Make]:
 
     def made(body: Callable[..., Any], name: str = "demo.task", **options: Any) -> Task:
         names.append(name)
-        return app.task(name=name, **{"bind": True, **options})(body)
+        return app.task(name=name, **{"bind": True, "shared": False, **options})(body)
 
     yield made
     for name in names:

@@ -215,7 +215,7 @@ def lonely(settings: Project) -> Iterator[Task]:
     """Return a task of an app whose broker is down."""
     settings.JOBMAN = {"PUBLISH_TIMEOUT": 1}
     app = Celery("lonely", broker="redis://127.0.0.1:1/0", task_cls=JobTask, set_as_current=False)
-    yield app.task(name="demo.lonely", bind=True)(add)
+    yield app.task(name="demo.lonely", bind=True, shared=False)(add)
     app.close()
 
 

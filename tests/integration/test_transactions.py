@@ -31,7 +31,7 @@ class AProjectsTestCase(TestCase):
 
     def setUp(self) -> None:
         app = tests.celery_app.app
-        self.task = app.task(name="demo.task", bind=True)(add)
+        self.task = app.task(name="demo.task", bind=True, shared=False)(add)
         self.addCleanup(app.tasks.pop, "demo.task")
 
     def test_a_job_is_seen_and_its_message_never_leaves(self) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 from uuid import uuid4
 
@@ -22,6 +22,7 @@ from tests.factories import (
     job_in,
     log_line,
     queued_job,
+    scheduled_job,
 )
 
 if TYPE_CHECKING:
@@ -74,6 +75,13 @@ def test_an_abandoned_job_waits_and_is_old(state: State) -> None:
 
     waits = state in {State.SCHEDULED, State.BLOCKED, State.QUEUED}
     assert abandoned(NOON, NOON).count() == (1 if waits else 0)
+
+
+def test_a_job_that_was_put_off_is_not_abandoned() -> None:
+    scheduled_job(available_at=LATER)
+
+    assert not abandoned(NOON, NOON).exists()
+    assert abandoned(NOON, LATER).exists()
 
 
 def test_a_job_is_pruned_with_all_its_rows_and_no_other_is() -> None:
@@ -161,6 +169,37 @@ def test_trimming_keeps_the_job_and_its_attempts(monkeypatch: pytest.MonkeyPatch
 
     assert trim(prunable(CUTOFF), now=NOON) == 3
     assert rows() == (3, 3, 0, 0)
+    assert JobAction.objects.get().changes == {"count": 3, "logs_only": False}
+
+
+def test_trimming_can_spare_the_steps() -> None:
+    old_job()
+
+    trim(prunable(CUTOFF), now=LATER, logs_only=True)
+
+    assert rows() == (1, 1, 1, 0)
+
+
+def test_nothing_to_trim_is_not_audited() -> None:
+    assert trim(prunable(CUTOFF), now=LATER) == 0
+    assert not JobAction.objects.exists()
+
+
+def test_a_job_that_is_retried_meanwhile_keeps_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = old_job()
+    slices = pruning._slices
+
+    def retry_first(jobs: Any) -> Any:
+        for ids in slices(jobs):
+            retried = {"state": State.SCHEDULED, "finished_at": None, "available_at": NOON}
+            Job.objects.filter(pk=job.pk).update(**retried)
+            yield ids
+
+    monkeypatch.setattr(pruning, "_slices", retry_first)
+
+    trim(prunable(CUTOFF), now=LATER)
+
+    assert rows() == (1, 1, 1, 1)
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))

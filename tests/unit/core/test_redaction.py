@@ -61,6 +61,19 @@ def test_a_preview_is_one_short_line() -> None:
     assert preview(["a.csv", 3], {"limit": None}) == '"a.csv", 3, limit=null'
 
 
+@pytest.mark.parametrize("kind", ["datetime", "decimal", "uuid"])
+def test_a_preview_shows_celerys_types_by_their_value(kind: str) -> None:
+    typed = {"__type__": kind, "__value__": "2030-01-01"}
+
+    assert preview([typed], {"at": [typed]}) == '"2030-01-01", at=["2030-01-01"]'
+
+
+def test_a_secret_of_a_type_of_celerys_is_masked() -> None:
+    typed = {"__type__": "uuid", "__value__": SECRET}
+
+    assert SECRET not in preview([], {"token": typed})
+
+
 def test_a_preview_masks_secrets() -> None:
     line = preview([{"password": SECRET}], {"token": SECRET, "limit": 3})
 

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from celery_jobman.models import Job, Queue, Worker
+from celery_jobman.models import Job, JobAction, Queue, Worker
 from celery_jobman.states import FINAL, State
 from tests.factories import (
     EARLIER,
@@ -128,6 +128,7 @@ def test_every_row_says_what_it_is() -> None:
         str(log_line(job, "hello")),
         str(worker()),
         str(Queue(name="celery")),
+        str(JobAction(verb="retry", actor="ana")),
     ]
     assert names == [
         f"demo.add [{job.id}]",
@@ -136,4 +137,5 @@ def test_every_row_says_what_it_is() -> None:
         "hello",
         "w1@host",
         "celery",
+        "retry by ana",
     ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 from uuid import uuid4
@@ -16,6 +17,7 @@ from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Job, LogLine, Outcome
 from celery_jobman.runtime import arrears, execution, identity, outcomes, supervisor
 from celery_jobman.runtime.messages import HEADER, header
+from celery_jobman.runtime.running import current_job
 from celery_jobman.runtime.running import running as run
 from celery_jobman.states import State
 from tests.factories import LATER, line, queued_job, running_job, unsaved_job
@@ -339,3 +341,21 @@ def test_a_task_that_its_own_body_calls_is_a_plain_call(task: Task, running: Run
 
     assert (outside, inside) == (False, True)
     assert isinstance(running_here.request, Context)
+
+
+def test_a_job_whose_step_was_deleted_under_it_does_not_run_for_ever(
+    receive: Callable[..., Task],
+) -> None:
+    task = receive(queued_job(max_attempts=1))
+
+    def body(*_: Any) -> None:
+        job = current_job()
+        assert job is not None
+        for _ in job.iterate("load", "abc", every=1):
+            job.row.steps.all().delete()
+
+    task.run = body
+    with suppress(Ignore, ClaimLost):
+        execution.execute(task, (), {})
+
+    assert Job.objects.get().state != State.RUNNING

@@ -71,7 +71,7 @@ def test_its_error_callbacks_run(app: Celery, task: Task) -> None:
     def note(*_: Any) -> None:
         ran()
 
-    callback = app.task(name="demo.note", track=False)(note)
+    callback = app.task(name="demo.note", track=False, shared=False)(note)
     app.conf.task_always_eager = True
     job = lost_job(message=messages.encode({"link_error": callback.s()}, "options"))
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import pytest
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import Task as PlainTask
 from celery import signals, states
 from celery.exceptions import Retry
@@ -12,11 +13,13 @@ from django.db import DatabaseError
 
 from celery_jobman.core import attempts, jobs
 from celery_jobman.models import Job, LogLine, Outcome
-from celery_jobman.runtime import supervisor, tracking
+from celery_jobman.models.ids import uuid7
+from celery_jobman.runtime import keeping, supervisor, tracking
+from celery_jobman.runtime.identity import Identity
 from celery_jobman.runtime.messages import HEADER
 from celery_jobman.runtime.running import current_job
 from celery_jobman.states import State
-from tests.factories import finished_job, queued_job
+from tests.factories import finished_job, queued_job, running_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +44,7 @@ def plain(app: Celery) -> Iterator[Task]:
     def add(_self: Any, x: int, y: int = 1) -> int:
         return x + y
 
-    yield app.task(name="shop.add", base=PlainTask, bind=True)(add)
+    yield app.task(name="shop.add", base=PlainTask, bind=True, shared=False)(add)
     app.tasks.pop("shop.add")
 
 
@@ -248,3 +251,43 @@ def test_an_ended_job_of_the_same_id_is_not_claimed_again(plain: Task) -> None:
     plain.pop_request()
     assert run is not None
     assert run.job_id != old.id
+
+
+@pytest.mark.parametrize("error", [WorkerLostError("signal 9"), TimeLimitExceeded(60)])
+def test_a_plain_task_whose_process_died_is_left_to_the_keeper(
+    plain: Task, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    notes: list[Any] = []
+    monkeypatch.setattr(keeping, "note", notes.append)
+
+    tracking.lost(sender=plain, task_id="t1", exception=error, einfo=None)
+
+    (note,) = notes
+    assert (note.args[0].task_id, note.args[0].error) == ("t1", error)
+
+
+def test_the_job_of_a_plain_task_whose_process_died_has_failed(plain: Task) -> None:
+    me = Identity(uuid7(), "w1@host", "prefork")
+    job = running_job(task="shop.add", task_id="t1", observed=True, worker_id=me.worker_id, pid=7)
+    notes: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keeping, "note", notes.append)
+        tracking.lost(sender=plain, task_id="t1", exception=WorkerLostError("signal 9"))
+
+    notes[0](me)
+
+    job.refresh_from_db()
+    assert job.state == State.FAILED
+    assert "signal 9" in job.error_message
+
+
+@pytest.mark.parametrize("error", [ValueError("no stock"), None])
+def test_any_other_failure_of_a_plain_task_ends_where_it_ran(
+    plain: Task, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    notes: list[Any] = []
+    monkeypatch.setattr(keeping, "note", notes.append)
+
+    tracking.lost(sender=plain, task_id="t1", exception=error)
+
+    assert notes == []

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from unittest.mock import Mock
+
+from celery_jobman.runtime import registry
+
+if TYPE_CHECKING:
+    import pytest
+    from celery import Celery, Task
+
+
+def test_a_task_that_is_known_is_found_without_an_import(
+    app: Celery, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported = Mock()
+    monkeypatch.setattr(app.loader, "import_default_modules", imported)
+
+    assert registry.find("demo.add") is task
+    imported.assert_not_called()
+
+
+def test_a_task_that_was_not_imported_yet_is(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    def register() -> None:
+        app.tasks["demo.late"] = late
+
+    late = Mock()
+    monkeypatch.setattr(app.loader, "import_default_modules", register)
+
+    found = registry.find("demo.late")
+
+    app.tasks.pop("demo.late")
+    assert found is late
+
+
+def test_a_task_that_is_not_there_is_none() -> None:
+    assert registry.find("demo.gone") is None
+
+
+def test_a_module_that_cannot_be_imported_is_logged(
+    app: Celery, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(app.loader, "import_default_modules", Mock(side_effect=ImportError("x")))
+
+    assert registry.find("demo.gone") is None
+    assert "The project's tasks could not be imported" in caplog.text

@@ -82,14 +82,20 @@ def trim(
     """
     total = 0
     for ids in _slices(jobs):
-        LogLine.objects.filter(job_id__in=ids).delete()
-        if not logs_only:
-            Step.objects.filter(job_id__in=ids).delete()
-        total += len(ids)
+        total += _trim(ids, jobs, logs_only=logs_only)
     if total:
         changes = {"count": total, "logs_only": logs_only}
         actions.record("trim", None, actor=actor, reason=reason, now=now, changes=changes)
     return total
+
+
+def _trim(ids: list[UUID], jobs: JobQuerySet, *, logs_only: bool) -> int:
+    with atomic():
+        chosen = list(_locked(jobs.using(using()).filter(pk__in=ids)))
+        LogLine.objects.filter(job_id__in=chosen).delete()
+        if not logs_only:
+            Step.objects.filter(job_id__in=chosen).delete()
+    return len(chosen)
 
 
 def forget(job_id: UUID, *, actor: Any = None, now: datetime, reason: str = "") -> None:

@@ -249,9 +249,18 @@ class StepRunner:
     def _update(self, row: Step, columns: dict[str, Any]) -> None:
         rows = Step.objects.filter(pk=row.pk, superseded=0, attempt__lte=self.number)
         if not rows.update(**columns):
-            raise ClaimLost
+            self._replace(row, columns)
+            return
         for name, value in columns.items():
             setattr(row, name, value)
+
+    def _replace(self, row: Step, columns: dict[str, Any]) -> None:
+        """Write a step anew whose row was deleted under the running attempt."""
+        if Step.objects.filter(pk=row.pk).exists():
+            raise ClaimLost
+        del self.rows[row.name]
+        known = {name: getattr(row, name) for name in ("started_at", "state")}
+        self._insert(row.name, {**known, **columns})
 
     def _note_failure(self, path: str, error: Exception, began: datetime) -> None:
         message = clean(f"{type(error).__name__}: {error}", 1000)

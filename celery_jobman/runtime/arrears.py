@@ -22,11 +22,14 @@ logger = logging.getLogger("celery_jobman")
 #: Ends that one process keeps; more are not expected, for it stops taking jobs meanwhile.
 MOST = 1000
 
-_owed: deque[Callable[[], object]] = deque(maxlen=MOST)
+_owed: deque[Callable[[], object]] = deque()
 
 
 def owe(write: Callable[[], object]) -> None:
     """Keep a write that failed, for :func:`pay`."""
+    if len(_owed) >= MOST:
+        logger.error("Too many ends could not be written, one was dropped")
+        return
     _owed.append(write)
 
 
@@ -38,10 +41,12 @@ def is_clear() -> bool:
 def pay() -> None:
     """Try every write that is owed, in order, until the database is away again."""
     while _owed:
+        write = _owed.popleft()
         try:
             with private():
-                _owed[0]()
+                write()
         except OUTAGE:
+            _owed.appendleft(write)
             with private():
                 drop()
             return
@@ -49,4 +54,3 @@ def pay() -> None:
             logger.warning("An end came too late, the job had been taken back")
         except Exception:
             logger.exception("An end could not be written and was dropped")
-        _owed.popleft()

@@ -17,6 +17,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from celery.exceptions import Ignore, Reject, Retry
 from django.utils import timezone
 
+from celery_jobman.core.attempts import is_ours
 from celery_jobman.core.encoding import clean
 from celery_jobman.core.endings import Ending, Fault, delay_of
 from celery_jobman.exceptions import (
@@ -25,6 +26,7 @@ from celery_jobman.exceptions import (
     JobFailed,
     JobGivenUp,
     JobInterrupted,
+    JobmanError,
     JobReleased,
     JobSkipped,
 )
@@ -110,7 +112,9 @@ def _interrupted(error: JobInterrupted, task: Task, job: RunningJob) -> Verdict:
 
 @judge.register(ClaimLost)
 def _fenced(error: ClaimLost, task: Task, job: RunningJob) -> Verdict:
-    return Verdict(ending=None, error=Ignore("the job runs elsewhere"))
+    if not Job.objects.filter(is_ours(job.id, job.attempt)).exists():
+        return Verdict(ending=None, error=Ignore("the job runs elsewhere"))
+    return _failure(JobmanError("a checkpoint could not be written"), task, job, Outcome.FAILED)
 
 
 @judge.register(JobReleased)

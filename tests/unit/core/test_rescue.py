@@ -8,10 +8,10 @@ import pytest
 from django.utils import timezone
 
 from celery_jobman.core import rescue
-from celery_jobman.core.rescue import Rescued, held, lose, rescue_lost, run_of, time_out
+from celery_jobman.core.rescue import Rescued, held, lose, rescue_lost, run_of
 from celery_jobman.models import Job, Outcome, Worker
 from celery_jobman.states import State
-from tests.factories import EARLIER, LATER, NOON, attempt, job_in, running_job, worker
+from tests.factories import EARLIER, LATER, NOON, job_in, running_job, worker
 
 if TYPE_CHECKING:
     from pytest_django import Settings as Project
@@ -254,46 +254,6 @@ def test_a_loss_can_be_noticed_by_the_worker_itself() -> None:
 
     assert entry is not None
     assert entry.error == "its process was killed"
-
-
-@pytest.mark.parametrize(
-    ("fields", "final", "state", "outcome"),
-    [
-        ({"max_attempts": 2}, False, State.SCHEDULED, Outcome.TIMED_OUT),
-        ({"max_attempts": 2}, True, State.FAILED, Outcome.TIMED_OUT),
-        ({"max_attempts": 1}, False, State.FAILED, Outcome.TIMED_OUT),
-        ({"max_attempts": None}, False, State.FAILED, Outcome.TIMED_OUT),
-        (
-            {"max_attempts": 2, "cancel_requested_at": EARLIER},
-            False,
-            State.CANCELLED,
-            Outcome.CANCELLED,
-        ),
-    ],
-)
-def test_where_a_timed_out_job_goes(
-    fields: dict[str, Any],
-    final: bool,  # noqa: FBT001
-    state: State,
-    outcome: Outcome,
-) -> None:
-    job = held_job(seen=NOON, **fields)
-
-    entry = time_out(job, "60 s ran out", now=NOON, delay=timedelta(minutes=5), final=final)
-
-    job.refresh_from_db()
-    assert entry is not None
-    assert entry.state == job.state == state
-    assert job.attempts.get().outcome == outcome
-    assert job.available_at == (LATER if state == State.SCHEDULED else None)
-
-
-def test_a_timed_out_attempt_that_has_just_ended_is_left_alone() -> None:
-    job = held_job(seen=NOON)
-    attempt(job)
-    Job.objects.update(state=State.SUCCEEDED, finished_at=NOON)
-
-    assert time_out(job, "ran out", now=NOON, delay=timedelta(), final=False) is None
 
 
 def test_a_job_asked_to_stop_after_it_was_read_is_cancelled() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import atexit
 import os
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import Mock
 from uuid import uuid4
 
@@ -17,16 +17,13 @@ from celery_jobman.runtime import bootsteps, forking, identity
 from celery_jobman.runtime.bootsteps import Keeper, say_goodbye
 from tests.factories import worker
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 pytestmark = pytest.mark.django_db
 
 PARENT = SimpleNamespace(hostname="w1@host", pool_cls=TaskPool)
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mock]:
+def alone(monkeypatch: pytest.MonkeyPatch) -> Mock:
     """Stand in for the thread and for what concerns the whole process."""
     thread = Mock()
     monkeypatch.setattr(bootsteps, "_keeping", None)
@@ -36,7 +33,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mock]:
     monkeypatch.setattr(connections, "close_all", Mock())
     monkeypatch.setattr(forking.guard, "install", Mock())
     monkeypatch.setattr(atexit, "register", Mock())
-    yield thread
+    return thread
 
 
 def test_a_worker_gets_its_identity_before_it_makes_its_pool() -> None:

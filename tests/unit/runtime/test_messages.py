@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import pytest
 from celery.app.task import Context
@@ -20,7 +18,6 @@ from celery_jobman.runtime.messages import (
     decode,
     due,
     encode,
-    encode_arguments,
     from_request,
     header,
     header_of,
@@ -222,54 +219,6 @@ def test_an_old_header_of_ours_is_replaced(task: Task) -> None:
 )
 def test_our_header_is_found_wherever_celery_puts_it(request_: Any, found: Any) -> None:
     assert header_of(Context(request_)) == found
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        datetime(2030, 1, 1, 12, tzinfo=UTC),
-        Decimal("1.10"),
-        UUID(int=1),
-        b"bytes",
-        {"nested": [datetime(2030, 1, 1, tzinfo=UTC)]},
-    ],
-)
-def test_arguments_keep_celerys_types(value: Any) -> None:
-    args, kwargs = encode_arguments([value], {"y": value})
-
-    assert (decode(args), decode(kwargs)) == ([value], {"y": value})
-
-
-@pytest.mark.parametrize(
-    ("args", "kwargs", "named"),
-    [
-        ((1, {2}), {}, "argument 2 is a set"),
-        ((), {"rows": object()}, "argument 'rows' is a object"),
-        ((), {"rows": [object()]}, "argument 'rows' is a list"),
-        ((object(),), {"rows": {1}}, "argument 1 is a object"),
-        (({(1, 2): 3},), {}, "argument 1 is a dict"),
-    ],
-)
-def test_an_argument_that_cannot_be_encoded_is_named(
-    args: tuple[Any, ...], kwargs: dict[str, Any], named: str
-) -> None:
-    with pytest.raises(UnencodableValue, match=named):
-        encode_arguments(args, kwargs)
-
-
-def test_a_model_instance_is_refused_by_name() -> None:
-    with pytest.raises(UnencodableValue, match=r"argument 1 is a User .* pass an id"):
-        encode_arguments((get_user_model()(username="ana"),), {})
-
-
-def test_an_iterator_is_taken_for_its_items_and_the_bad_one_is_named() -> None:
-    assert encode_arguments(iter([1, 2]), None) == ("[1, 2]", "{}")
-    with pytest.raises(UnencodableValue, match="argument 2 is a set"):
-        encode_arguments(iter([1, {2}]), {})
-
-
-def test_no_arguments_are_empty_ones() -> None:
-    assert encode_arguments(None, None) == ("[]", "{}")
 
 
 def test_an_option_that_cannot_be_stored_is_refused(task: Task) -> None:

@@ -18,6 +18,8 @@ from celery_jobman.runtime import arrears, injection, running, supervisor
 from tests.factories import line, running_job
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from celery_jobman.runtime.running import RunningJob
     from tests.unit.conftest import Budget
     from tests.unit.runtime.conftest import Running
@@ -191,17 +193,42 @@ def test_any_other_trouble_is_logged_and_the_thread_goes_on(
     assert f"Supervisor could not attend to a job job={job.id}" in caplog.text
 
 
+class Bed(Event):
+    """An event that knows how many threads wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sleepers = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.sleepers += 1
+        try:
+            return super().wait(timeout)
+        finally:
+            self.sleepers -= 1
+
+
 @pytest.fixture
-def attended(monkeypatch: pytest.MonkeyPatch) -> list[RunningJob]:
-    """Let the thread begin anew, and note what it attends to."""
+def attended(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[RunningJob]]:
+    """Let the thread begin anew, note what it attends to, and leave it asleep for ever."""
     jobs: list[RunningJob] = []
+    threads: list[Thread] = []
+    bed = Bed()
+
+    def make(**options: Any) -> Thread:
+        threads.append(Thread(**options))
+        return threads[-1]
+
     monkeypatch.setattr(supervisor, "_thread", None)
-    monkeypatch.setattr(supervisor, "_awake", Event())
+    monkeypatch.setattr(supervisor, "_awake", bed)
     monkeypatch.setattr(supervisor, "_hurry", Event())
     monkeypatch.setattr(supervisor, "_attend", jobs.append)
+    monkeypatch.setattr(supervisor, "Thread", make)
     monkeypatch.setattr(arrears, "pay", lambda: None)
     monkeypatch.setattr(arrears, "is_clear", lambda: True)
-    return jobs
+    yield jobs
+    supervisor.hurry()
+    wait_until(lambda: not bed.is_set() and bed.sleepers == len(threads))
 
 
 def test_the_thread_attends_to_what_runs_and_sleeps_while_nothing_does(

@@ -18,7 +18,7 @@ from celery_jobman.exceptions import (
     JobReleased,
     JobSkipped,
 )
-from celery_jobman.models import Outcome
+from celery_jobman.models import Job, Outcome
 from celery_jobman.models.ids import uuid7
 from celery_jobman.runtime.outcomes import TERMINATED, hopeless, judge, returned
 from celery_jobman.states import State
@@ -75,10 +75,21 @@ def test_what_an_end_means_for_the_job_and_what_celery_is_told(
 
 
 def test_an_attempt_that_lost_its_job_may_write_nothing(task: Task, running: Running) -> None:
-    verdict = judge(ClaimLost(), task, running(running_job()))
+    job = running_job()
+    mine = running(job)
+    Job.objects.filter(pk=job.pk).update(attempt=job.attempt + 1)
+
+    verdict = judge(ClaimLost(), task, mine)
 
     assert verdict.ending is None
     assert isinstance(verdict.error, Ignore)
+
+
+def test_an_attempt_that_still_holds_its_job_must_end_it(task: Task, running: Running) -> None:
+    verdict = judge(ClaimLost(), task, running(running_job()))
+
+    assert verdict.ending is not None
+    assert verdict.ending.to == State.FAILED
 
 
 def test_a_release_says_when(task: Task, running: Running) -> None:

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
+
+import pytest
+from celery.exceptions import Ignore
+from django.db import DataError, OperationalError
+
+from celery_jobman.core import attempts
+from celery_jobman.core.endings import Ending
+from celery_jobman.core.progress import Progress
+from celery_jobman.exceptions import ClaimLost
+from celery_jobman.models import Job, LogLine, Outcome
+from celery_jobman.runtime import arrears, execution, outcomes, supervisor
+from celery_jobman.states import State
+from tests.factories import LATER, line, running_job
+
+if TYPE_CHECKING:
+    from celery import Task
+    from pytest_django import Settings as Project
+
+    from tests.unit.runtime.conftest import Running
+
+pytestmark = pytest.mark.django_db
+
+SUCCESS = Ending(outcome=Outcome.SUCCEEDED, to=State.SUCCEEDED, changes={"result": "3"})
+FAILURE = Ending(outcome=Outcome.FAILED, to=State.FAILED)
+BACKOFF = Ending(outcome=Outcome.FAILED, to=State.SCHEDULED, available_at=LATER)
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch, settings: Project) -> None:
+    """Run without a supervisor, and without patience."""
+    monkeypatch.setattr(supervisor, "wake", lambda: None)
+    settings.JOBMAN = {"OUTAGE_PATIENCE": 0}
+
+
+@pytest.mark.parametrize("ending", [SUCCESS, FAILURE, BACKOFF])
+def test_the_last_progress_is_never_lost(running: Running, ending: Ending) -> None:
+    job = running(running_job())
+    job.report = Progress(99, 100)
+
+    execution.settle(job, ending)
+
+    assert job.row.progress_current == 99
+
+
+def test_an_end_brings_the_rest_of_the_log(running: Running) -> None:
+    job = running(running_job())
+    job.lines.append(line(job.row, "the last line"))
+    job.lines_dropped = 5
+
+    assert execution.settle(job, SUCCESS) == State.SUCCEEDED
+    assert LogLine.objects.get().message == "the last line"
+    assert (job.row.attempts.get().lines_dropped, list(job.lines)) == (5, [])
+
+
+@pytest.mark.parametrize(("ending", "step"), [(SUCCESS, ""), (FAILURE, "load"), (BACKOFF, "load")])
+def test_a_job_that_did_not_succeed_shows_where_it_stopped(
+    running: Running, ending: Ending, step: str
+) -> None:
+    job = running(running_job())
+    job.runner.stopped_in = "load"
+
+    execution.settle(job, ending)
+
+    assert job.row.current_step == step
+
+
+def test_an_end_that_comes_too_late_writes_nothing(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = running(running_job())
+    Job.objects.update(attempt=2)
+
+    with pytest.raises(Ignore, match="the job runs elsewhere"):
+        execution.settle(job, SUCCESS)
+    assert "Attempt lost its claim" in caplog.text
+    assert not job.row.attempts.exists()
+
+
+def test_an_end_that_was_written_although_the_connection_broke_is_no_lost_claim(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = running(running_job())
+    finish = attempts.finish
+    attempts.finish(job.run, SUCCESS, now=LATER)
+    monkeypatch.setattr(attempts, "finish", Mock(side_effect=finish))
+
+    assert execution._finish(job, SUCCESS) == State.SUCCEEDED
+    assert job.row.attempts.count() == 1
+
+
+def test_a_database_that_is_away_is_owed_the_end(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owed: list[Any] = []
+    monkeypatch.setattr(arrears, "owe", owed.append)
+    job = running(running_job())
+    with monkeypatch.context() as outage:
+        outage.setattr(attempts, "finish", Mock(side_effect=OperationalError("away")))
+        execution.settle(job, SUCCESS)
+    before = job.row.state
+
+    owed[0]()
+
+    assert (before, job.row.state) == (State.RUNNING, State.SUCCEEDED)
+
+
+@pytest.mark.parametrize(("ending", "to"), [(SUCCESS, State.SUCCEEDED), (BACKOFF, State.FAILED)])
+def test_an_end_that_the_database_refuses_is_written_without_what_it_refused(
+    running: Running,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    ending: Ending,
+    to: State,
+) -> None:
+    finish = attempts.finish
+    refuse_once = Mock(side_effect=[DataError("smallint out of range"), None])
+
+    def refuse(*args: Any, **options: Any) -> Ending:
+        refuse_once()
+        return finish(*args, **options)
+
+    monkeypatch.setattr(attempts, "finish", refuse)
+    job = running(running_job())
+    job.lines.extend([line(job.row)] * 3)
+
+    assert execution.settle(job, ending) == to
+
+    attempt = job.row.attempts.get()
+    assert (job.row.state, attempt.lines_dropped) == (to, 3)
+    assert "End of an attempt was refused by the database" in caplog.text
+
+
+def test_a_job_that_was_asked_to_stop_is_cancelled_instead_of_put_back(running: Running) -> None:
+    job = running(running_job(cancel_requested_at=LATER))
+
+    assert execution.settle(job, BACKOFF) == State.CANCELLED
+
+
+def test_an_end_that_cannot_be_judged_ends_the_job_all_the_same(
+    task: Task,
+    running: Running,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(outcomes, "_failure", Mock(side_effect=TypeError("no such judge")))
+
+    verdict = execution._judge(ValueError("no stock"), task, running(running_job()))
+
+    assert verdict.ending is not None
+    assert verdict.ending.to == State.FAILED
+    assert "End of an attempt could not be judged" in caplog.text
+
+
+def test_a_job_whose_row_is_gone_ends_without_a_trace(task: Task, running: Running) -> None:
+    job = running(running_job())
+    Job.objects.all().delete()
+
+    verdict = execution._judge(ValueError("no stock"), task, job)
+
+    assert verdict.ending is None
+    assert isinstance(verdict.error, Ignore)
+
+
+def test_a_database_that_is_away_does_not_make_a_failure_final(
+    task: Task, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = running(running_job(max_attempts=5))
+    monkeypatch.setattr(outcomes, "_failure", Mock(side_effect=OperationalError("away")))
+
+    verdict = execution._judge(ValueError("no stock"), task, job)
+
+    assert verdict.ending is None or verdict.ending.to == State.SCHEDULED
+
+
+def test_an_open_loop_is_saved_when_the_body_ends(running: Running) -> None:
+    job = running(running_job())
+    with execution.body(job):
+        held = iter(job.iterate("load", "abc"))
+        next(held)
+        next(held)
+        inside = job.in_body
+
+    assert (inside, job.in_body) == (True, False)
+    assert job.row.steps.get().done == 1
+
+
+@pytest.mark.parametrize("error", [ValueError("broken"), ClaimLost()])
+def test_a_loop_that_cannot_be_saved_does_not_matter(
+    running: Running, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    job = running(running_job())
+    job.runner.close = Mock(side_effect=error)  # type: ignore[method-assign]
+
+    with execution.body(job):
+        pass
+
+    assert "Cursor could not be saved" in caplog.text

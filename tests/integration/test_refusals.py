@@ -10,10 +10,9 @@ import pytest
 from celery import Celery
 from celery.exceptions import Ignore
 from django.contrib.auth import get_user_model
-from django.db import OperationalError, connection
+from django.db import connection
 
 from celery_jobman import JobTask, actions
-from celery_jobman.core import statements
 from celery_jobman.exceptions import (
     ArgumentsRefused,
     DatabaseUnwritable,
@@ -173,7 +172,7 @@ def test_the_second_worker_with_the_same_message_does_nothing(task: Task) -> Non
 
 
 @pytest.fixture
-def read_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def read_only() -> Iterator[None]:
     """Let the database refuse to write."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -190,12 +189,11 @@ def read_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA query_only = off")
     else:
-
-        def refuse(*_: Any) -> None:
-            raise OperationalError(1290, "running with the --read-only option")
-
-        monkeypatch.setattr(statements, "_execute", refuse)
+        with connection.cursor() as cursor:
+            cursor.execute("SET SESSION TRANSACTION READ ONLY")
         yield
+        with connection.cursor() as cursor:
+            cursor.execute("SET SESSION TRANSACTION READ WRITE")
 
 
 @pytest.mark.django_db(transaction=True)

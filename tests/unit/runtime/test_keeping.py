@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import time
 from queue import SimpleQueue
 from threading import Event
 from types import SimpleNamespace
@@ -223,48 +222,6 @@ def test_a_duty_that_fails_is_logged_and_put_off(
 
     assert "Keeper's duty put off duty=rescue" in caplog.text
     assert "Keeper's duty failed duty=rescue" in caplog.text
-
-
-def test_a_note_is_worked_on_with_the_workers_identity(keeper: Keeping) -> None:
-    seen: list[Identity] = []
-    keeping.note(seen.append)
-
-    keeper._read_inbox()
-
-    assert seen == [keeper.me]
-
-
-def test_an_empty_inbox_is_no_work(keeper: Keeping, settings: Project) -> None:
-    settings.JOBMAN = {"DISPATCH_EVERY": 0.001}
-
-    keeper._read_inbox()
-
-
-def test_a_note_waits_for_a_database_that_is_away(
-    keeper: Keeping, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
-    note = Mock(side_effect=[OperationalError, OperationalError, None])
-    keeping.note(note)
-
-    keeper._read_inbox()
-
-    assert note.call_count == 3
-    assert caplog.text.count("Keeper's note put off") == 2
-
-
-def test_a_note_that_fails_is_logged_and_the_next_one_read(
-    keeper: Keeping, caplog: pytest.LogCaptureFixture
-) -> None:
-    second = Mock()
-    keeping.note(Mock(side_effect=ValueError("wrong")))
-    keeping.note(second)
-
-    keeper._read_inbox()
-    keeper._read_inbox()
-
-    second.assert_called_once_with(keeper.me)
-    assert "Keeper's note failed" in caplog.text
 
 
 def test_the_thread_does_each_duty_in_its_time_until_it_leaves(

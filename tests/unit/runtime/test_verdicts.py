@@ -75,14 +75,22 @@ def test_what_an_end_means_for_the_job_and_what_celery_is_told(
 
 
 def test_an_attempt_that_lost_its_job_may_write_nothing(task: Task, running: Running) -> None:
-    job = running_job()
-    mine = running(job)
-    Job.objects.filter(pk=job.pk).update(attempt=job.attempt + 1)
+    job = running(running_job())
+    Job.objects.update(attempt=2)
 
-    verdict = judge(ClaimLost(), task, mine)
+    verdict = judge(ClaimLost(), task, job)
 
     assert verdict.ending is None
     assert isinstance(verdict.error, Ignore)
+
+
+def test_an_attempt_that_only_lost_a_row_of_its_own_has_failed(
+    task: Task, running: Running
+) -> None:
+    verdict = judge(ClaimLost(), task, running(running_job()))
+
+    assert verdict.ending is not None
+    assert verdict.ending.to == State.FAILED
 
 
 def test_an_attempt_that_still_holds_its_job_must_end_it(task: Task, running: Running) -> None:

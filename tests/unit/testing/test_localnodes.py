@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import celery
 import pytest
 
 from celery_jobman.testing.localnodes import LocalContainer, NodeNotReady, availability, sentinel
@@ -188,6 +189,7 @@ def test_a_worker_tells_what_its_command_line_says() -> None:
     assert worker.log_level() == "INFO"
     assert worker.worker_name() == "tester"
     assert worker.worker_queue() == "one,two"
+    assert worker.version() == celery.__version__
     assert f"tester@{worker.id[:12]}" in worker.argv()
 
 

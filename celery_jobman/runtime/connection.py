@@ -113,6 +113,17 @@ def through(call: Callable[[], T]) -> T:
         return patiently(call, "checkpoint")
 
 
+@contextmanager
+def renewed() -> Iterator[None]:
+    """Drop a connection that breaks in this block, so that the next statement opens a new one."""
+    try:
+        yield
+    except OUTAGE:
+        if not connections_busy():
+            drop()
+        raise
+
+
 def connections_busy() -> bool:
     """Whether the current connection is inside a transaction, where a retry cannot help."""
     return current().in_atomic_block

@@ -25,6 +25,7 @@ class ForkGuard:
     def __init__(self) -> None:
         self._lock = Lock()
         self._held_for_fork = False
+        self._is_installed = False
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
@@ -33,7 +34,10 @@ class ForkGuard:
             yield
 
     def install(self) -> None:
-        """Make forks wait; called once in a worker's main process."""
+        """Make forks wait; calling it again (an embedded worker's next start) changes nothing."""
+        if self._is_installed:
+            return
+        self._is_installed = True
         os.register_at_fork(
             before=self.before, after_in_parent=self.after_in_parent, after_in_child=self.renew
         )

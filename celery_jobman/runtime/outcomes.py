@@ -82,7 +82,8 @@ def _succeeded(**changes: Any) -> Ending:
 
 def _result(task: Task, job: RunningJob, value: Any) -> str | None:
     try:
-        return messages.encode(value, f"the result of {task.name}")
+        plain = task.backend.prepare_value(value)  # an AsyncResult as a tuple, as Celery stores it
+        return messages.encode(plain, f"the result of {task.name}")
     except TypeError:
         ignored = job.request.ignore_result or task.ignore_result
         if not ignored and task.app.conf.result_serializer == "json":

@@ -27,7 +27,7 @@ from celery_jobman.exceptions import (
 from celery_jobman.models import Job
 from celery_jobman.models.database import home
 from celery_jobman.runtime import identity
-from celery_jobman.runtime.connection import OUTAGE, private, through
+from celery_jobman.runtime.connection import OUTAGE, private, renewed, through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,7 +155,7 @@ class RunningJob:
     def ask(self) -> None:
         """Read from the database whether this attempt shall go on."""
         try:
-            with private():
+            with private(), renewed():
                 requested, self.forced = attempts.cancel_requested(self.id, self.attempt)
         except ClaimLost:
             self.stop = ClaimLost

@@ -73,17 +73,17 @@ def _is_idle() -> bool:
 
 
 def _attend(job: RunningJob) -> None:
-    try:
-        with connection.private():
+    with connection.private():
+        try:
             if not _must_wait(job):
                 flush(job)
                 _look(job)
-    except connection.OUTAGE as error:
-        logger.debug("Database is away job=%s error=%r", job.id, error)
-        connection.drop()
-    except Exception:
-        logger.exception("Supervisor could not attend to a job job=%s", job.id)
-        connection.drop()
+        except connection.OUTAGE as error:
+            logger.debug("Database is away job=%s error=%r", job.id, error)
+            connection.drop()
+        except Exception:
+            logger.exception("Supervisor could not attend to a job job=%s", job.id)
+            connection.drop()
 
 
 def _must_wait(job: RunningJob) -> bool:

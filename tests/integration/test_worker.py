@@ -277,6 +277,5 @@ def test_a_worker_is_known_while_it_works(employ: Make) -> None:
     ended(employ(add).delay(1))
 
     row = eventually(Worker.objects.first)
-    assert (row.hostname, row.pool, row.queues, row.stopped_at) == (
-        "w1@host", "thread", ["celery"], None,
-    )  # fmt: skip
+    assert (row.hostname, row.pool, row.stopped_at) == ("w1@host", "thread", None)
+    assert "celery" in row.queues

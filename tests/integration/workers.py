@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: Connections of other threads; a thread that serves all workers keeps its own.
+_opened: list[Any] = []
+
 
 class NeverTrue(Exception):
     """A condition did not come true in time."""
@@ -72,18 +75,17 @@ def _say_goodbye() -> None:
 @contextmanager
 def connections_closed() -> Iterator[None]:
     """Close at the end what other threads opened: they may be gone by then."""
-    opened: list[Any] = []
     create = ConnectionHandler.create_connection
 
     def note(self: ConnectionHandler, alias: str) -> Any:
         wrapper = create(self, alias)
         if current_thread() is not main_thread():
-            opened.append(wrapper)
+            _opened.append(wrapper)
         return wrapper
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConnectionHandler, "create_connection", note)
         yield
-    for wrapper in opened:
+    for wrapper in _opened:
         if wrapper.connection is not None:
             wrapper.connection.close()

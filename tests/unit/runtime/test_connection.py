@@ -257,3 +257,18 @@ def test_a_connection_too_broken_to_close_is_forgotten(monkeypatch: pytest.Monke
     jobman.drop()
 
     assert wrapper.connection is None
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_connection_that_breaks_is_renewed_unless_a_transaction_is_open_on_it(
+    monkeypatch: pytest.MonkeyPatch,
+    busy: bool,  # noqa: FBT001
+) -> None:
+    dropped: list[bool] = []
+    monkeypatch.setattr(jobman, "connections_busy", lambda: busy)
+    monkeypatch.setattr(jobman, "drop", lambda: dropped.append(True))
+
+    with pytest.raises(OperationalError), jobman.renewed():
+        raise OperationalError("server closed the connection")
+
+    assert dropped == ([] if busy else [True])

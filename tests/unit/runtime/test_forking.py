@@ -70,11 +70,12 @@ def test_in_the_child_the_lock_is_free() -> None:
     assert not guard._lock.locked()
 
 
-def test_it_is_installed_for_the_whole_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_installed_once_for_the_whole_process(monkeypatch: pytest.MonkeyPatch) -> None:
     register = Mock()
     monkeypatch.setattr(os, "register_at_fork", register)
     guard = ForkGuard()
 
+    guard.install()
     guard.install()
 
     register.assert_called_once_with(

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-import mmap
-from multiprocessing import get_context
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,8 @@ from celery_jobman.runtime import identity
 
 if TYPE_CHECKING:
     from celery_jobman.runtime.identity import Identity
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_process_outside_workers_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,24 +43,27 @@ def test_a_worker_that_stops_can_be_started_anew() -> None:
     assert (before, stopping, identity.is_stopping()) == (False, True, False)
 
 
-def test_the_stop_is_seen_by_processes_that_were_forked_before(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(identity, "_shared", mmap.mmap(-1, 1))
-    fork = get_context("fork")
-    asked, answers = fork.Event(), fork.Queue()
+FORK = """
+import os
+import django
+django.setup()
+from celery_jobman.runtime import identity
 
-    def child() -> None:
-        answers.put(identity.is_stopping())
-        asked.wait(30)
-        answers.put(identity.is_stopping())
+identity.become("w1@host", "prefork")
+told, tell = os.pipe()
+child = os.fork()
+if child == 0:
+    os.read(told, 1)
+    os._exit(identity.is_stopping())
+identity.begin_stopping()
+os.write(tell, b"!")
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
 
-    process = fork.Process(target=child)
-    process.start()
-    before = answers.get(timeout=30)
-    identity.begin_stopping()
-    asked.set()
-    after = answers.get(timeout=30)
-    process.join(30)
 
-    assert (before, after) == (False, True)
+def test_the_stop_is_seen_by_processes_that_were_forked_before() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORK], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "1"

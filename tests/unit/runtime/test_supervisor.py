@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from celery_jobman.core import logs
@@ -15,6 +15,7 @@ from celery_jobman.core.progress import Progress
 from celery_jobman.exceptions import ClaimLost, JobCancelled
 from celery_jobman.models import Job, LogLine
 from celery_jobman.runtime import arrears, injection, running, supervisor
+from celery_jobman.runtime.connection import ALIAS, private
 from tests.factories import line, running_job
 
 if TYPE_CHECKING:
@@ -179,6 +180,30 @@ def test_a_database_that_is_away_is_no_news(
 
     dropped.assert_called_once()
     assert "could not attend" not in caplog.text
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no connection to lose")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("worker_identity")
+@pytest.mark.parametrize("news", [True, False])
+def test_a_connection_that_was_cut_is_opened_anew(
+    running: Running,
+    news: bool,  # noqa: FBT001
+) -> None:
+    row = running_job(cancel_requested_at=timezone.now())
+    job = running(row)
+    if news:
+        job.lines.append(line(row, "hello"))
+    with private():
+        Job.objects.exists()
+        connections[ALIAS].connection.close()
+
+    for _ in range(3):
+        job.news_at -= LONG_AGO
+        supervisor._attend(job)
+
+    assert messages() == (["hello"] if news else [])
+    assert job.stop is JobCancelled
 
 
 def test_any_other_trouble_is_logged_and_the_thread_goes_on(

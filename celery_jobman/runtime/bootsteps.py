@@ -11,7 +11,11 @@ from celery import bootsteps
 from django.db import connections
 
 from celery_jobman.core import workers
-from celery_jobman.runtime import forking, identity
+from celery_jobman.runtime import (
+    forking,
+    identity,
+    inspection,  # noqa: F401 - registers the command
+)
 from celery_jobman.runtime.keeping import Keeping
 
 logger = logging.getLogger("celery_jobman")

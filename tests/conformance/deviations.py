@@ -9,11 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-DEVIATIONS: Final = {
-    "test_inspect.py::test_Inspect::test_scheduled": (
-        "a delayed job waits in the database, so no worker has it to show"
-    ),
-}
+DEVIATIONS: Final[dict[str, str]] = {}
 
 RACES: Final = {
     "test_tasks.py::test_task_replacement::test_replaced_task_nesting_level_0": (

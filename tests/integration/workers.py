@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, current_thread, main_thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -88,4 +88,5 @@ def connections_closed() -> Iterator[None]:
         yield
     for wrapper in _opened:
         if wrapper.connection is not None:
-            wrapper.connection.close()
+            with suppress(Exception):  # its thread may have closed it in between
+                wrapper.connection.close()

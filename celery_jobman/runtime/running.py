@@ -187,6 +187,7 @@ class RunningJob:
 @contextmanager
 def running(job: RunningJob) -> Iterator[RunningJob]:
     """Make ``job`` the current one of this thread, and of helper threads without any."""
+    disown_thread()  # what it does between two jobs is no job's doing
     token = _current.set(job)
     _active[id(job)] = job
     try:

@@ -187,7 +187,7 @@ def _let(world: World, event: Callable[..., Any]) -> None:
         assert Job.objects.values().get() == before
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(EVENTS), max_size=25))
 def test_whatever_happened_the_job_still_comes_to_an_end(
     events: list[Callable[[World], None]],

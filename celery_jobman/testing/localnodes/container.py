@@ -189,9 +189,15 @@ class LocalContainer(ABC):
         """Do nothing: what this object says about the program is never cached."""
 
     def teardown(self) -> None:
-        """Kill the program and remove its folder.  A second call does nothing."""
-        self.process.end()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Kill the program, if it was ever made, and remove its folder.
+
+        A second call does nothing, nor does one on a node whose program is not installed.
+        """
+        made = vars(self)
+        if "process" in made:
+            self.process.end()
+        if "folder" in made:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _answers_or_ended(self) -> bool:
         return not self.process.running or self.answers()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
@@ -31,8 +32,9 @@ BACKOFF = Ending(outcome=Outcome.FAILED, to=State.SCHEDULED, available_at=LATER)
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch, settings: Project) -> None:
-    """Run without a supervisor, and without patience."""
+    """Run without a supervisor, without debts and without patience."""
     monkeypatch.setattr(supervisor, "wake", lambda: None)
+    monkeypatch.setattr(arrears, "_owed", deque())
     settings.JOBMAN = {"OUTAGE_PATIENCE": 0}
 
 

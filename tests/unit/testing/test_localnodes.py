@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import celery
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from celery_jobman.testing.localnodes import LocalContainer, NodeNotReady, availability, sentinel
 from celery_jobman.testing.localnodes.plugin import nodes_are_local
 from celery_jobman.testing.localnodes.ports import free_port, is_listening
+from celery_jobman.testing.localnodes.redis import LocalRedis
 from celery_jobman.testing.localnodes.worker import LocalWorker
 
 if TYPE_CHECKING:
@@ -213,3 +215,15 @@ def test_commands_run_in_the_folder_of_the_worker() -> None:
     assert worker.exec_run("python greeting.py") == (0, b"hello\n")
     assert worker.exec_run(["python", "-c", "raise SystemExit(7)"])[0] == 7
     worker.teardown()
+
+
+def test_a_node_whose_program_is_missing_is_taken_down_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(LocalRedis, "argv", Mock(side_effect=availability.ServerUnavailable("no")))
+    node = LocalRedis()
+
+    with pytest.raises(availability.ServerUnavailable):
+        node.start()
+
+    node.teardown()

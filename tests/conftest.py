@@ -12,12 +12,22 @@ import celery
 import django
 import hypothesis
 import pytest
+from django.db import connection
 
 import tests.celery_app
 from tests import databases, servers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from celery import Celery
+    from pytest_django import DjangoDbBlocker
+
+#: PostgreSQL: end every other session of this database.
+OTHERS_END = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 
 #: The runner's three words, and pytest's words for them.
 OUTCOMES = {
@@ -33,6 +43,19 @@ hypothesis.settings.load_profile("jobman")
 @pytest.fixture(scope="session")
 def app() -> Celery:
     return tests.celery_app.app
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_db_setup: None,  # noqa: ARG001 - pytest-django's own, which is torn down after this
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[None]:
+    """End the sessions that threads of the tests left open, or the database cannot be dropped."""
+    yield
+    with django_db_blocker.unblock():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(OTHERS_END)
 
 
 @pytest.fixture(scope="session")

@@ -247,6 +247,15 @@ def test_old_jobs_are_pruned(do: Any) -> None:
     assert JobAction.objects.get().changes["count"] == 1
 
 
+def test_old_jobs_can_be_trimmed_and_kept(do: Any) -> None:
+    job = finished_job(finished_at=LONG_AGO)
+    log_line(job)
+
+    count, _ = do(actions.trim, prunable(timezone.now()), actor="ana")
+
+    assert (count, Job.objects.count(), JobAction.objects.get().verb) == (1, 1, "trim")
+
+
 def test_a_user_is_recorded_as_the_actor(do: Any) -> None:
     user = get_user_model().objects.create(username="ana")
     job = queued_job()

@@ -75,3 +75,17 @@ def test_nothing_owed_is_nothing_paid() -> None:
     arrears.pay()
 
     assert arrears.is_clear()
+
+
+def test_more_than_a_process_can_owe_is_dropped_and_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(arrears, "MOST", 1)
+    first, second = Mock(), Mock()
+
+    arrears.owe(first)
+    arrears.owe(second)
+    arrears.pay()
+
+    assert (first.call_count, second.call_count) == (1, 0)
+    assert "one was dropped" in caplog.text

@@ -171,11 +171,28 @@ def test_a_database_that_is_away_does_not_make_a_failure_final(
     task: Task, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = running(running_job(max_attempts=5))
-    monkeypatch.setattr(outcomes, "_failure", Mock(side_effect=OperationalError("away")))
+    with monkeypatch.context() as outage:
+        outage.setattr(outcomes, "_failure", Mock(side_effect=OperationalError("away")))
+        verdict = execution._judge(ValueError("no stock"), task, job)
+    before = job.row.state
 
-    verdict = execution._judge(ValueError("no stock"), task, job)
+    arrears.pay()
 
-    assert verdict.ending is None or verdict.ending.to == State.SCHEDULED
+    row = job.row
+    assert (verdict.ending, before) == (None, State.RUNNING)
+    assert (row.state, row.failures, row.error_message) == (State.SCHEDULED, 1, "no stock")
+
+
+def test_an_end_that_was_owed_and_lost_meanwhile_is_not_written(
+    task: Task, running: Running
+) -> None:
+    job = running(running_job(max_attempts=5))
+    arrears.owe(lambda: execution._judge_late(ClaimLost(), task, job))
+    Job.objects.update(attempt=2)
+
+    arrears.pay()
+
+    assert not job.row.attempts.exists()
 
 
 def test_an_open_loop_is_saved_when_the_body_ends(running: Running) -> None:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
+from celery import Celery
 from celery.app.task import Context
 from django.db import connections
 
-from celery_jobman.runtime import identity
+from celery_jobman.models.ids import uuid7
+from celery_jobman.runtime import identity, keeping
 from celery_jobman.runtime.connection import ALIAS
+from celery_jobman.runtime.identity import Identity
+from celery_jobman.runtime.keeping import Keeping
 from celery_jobman.runtime.running import RunningJob
 from tests.factories import run_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from celery import Celery, Task
+    from celery import Task
 
     from celery_jobman.models import Job
-    from celery_jobman.runtime.identity import Identity
 
     Running = Callable[..., RunningJob]
 
@@ -63,3 +69,22 @@ def worker_identity(monkeypatch: pytest.MonkeyPatch) -> Iterator[Identity]:
     if hasattr(connections._connections, ALIAS):  # type: ignore[attr-defined]
         connections[ALIAS].close()
         del connections[ALIAS]
+
+
+@pytest.fixture
+def inbox(monkeypatch: pytest.MonkeyPatch) -> SimpleQueue[Any]:
+    """Give each test an empty inbox, and keep its database open."""
+    box: SimpleQueue[Any] = SimpleQueue()
+    monkeypatch.setattr(keeping, "_inbox", box)
+    monkeypatch.setattr(connections, "close_all", Mock())
+    return box
+
+
+@pytest.fixture
+def keeper() -> Keeping:
+    """Return the keeper of a worker with two pool processes."""
+    app = Celery("keeper", broker="memory://", set_as_current=False)
+    processes = [SimpleNamespace(pid=pid) for pid in (4711, 4712)]
+    pool = SimpleNamespace(_pool=SimpleNamespace(_pool=processes))
+    controller = SimpleNamespace(app=app, concurrency=2, pool=pool)
+    return Keeping(controller, Identity(uuid7(), "w1@host", "prefork"))

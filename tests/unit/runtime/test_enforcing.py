@@ -3,45 +3,24 @@ from __future__ import annotations
 import os
 import signal
 from datetime import timedelta
-from queue import SimpleQueue
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import pytest
-from celery import Celery
-from django.db import connections
 from django.utils import timezone
 
 from celery_jobman.core import cancellation
 from celery_jobman.models import Job
 from celery_jobman.models.ids import uuid7
-from celery_jobman.runtime import keeping, results
-from celery_jobman.runtime.identity import Identity
-from celery_jobman.runtime.keeping import Keeping
+from celery_jobman.runtime import results
 from celery_jobman.states import State
 from tests.factories import running_job
 
-pytestmark = pytest.mark.django_db
+if TYPE_CHECKING:
+    from celery_jobman.runtime.keeping import Keeping
 
-
-@pytest.fixture(autouse=True)
-def inbox(monkeypatch: pytest.MonkeyPatch) -> SimpleQueue[Any]:
-    """Give each test an empty inbox, and keep its database open."""
-    box: SimpleQueue[Any] = SimpleQueue()
-    monkeypatch.setattr(keeping, "_inbox", box)
-    monkeypatch.setattr(connections, "close_all", Mock())
-    return box
-
-
-@pytest.fixture
-def keeper() -> Keeping:
-    """Return the keeper of a worker with two pool processes."""
-    app = Celery("keeper", broker="memory://", set_as_current=False)
-    processes = [SimpleNamespace(pid=pid) for pid in (4711, 4712)]
-    pool = SimpleNamespace(_pool=SimpleNamespace(_pool=processes))
-    controller = SimpleNamespace(app=app, concurrency=2, pool=pool)
-    return Keeping(controller, Identity(uuid7(), "w1@host", "prefork"))
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("inbox")]
 
 
 @pytest.fixture

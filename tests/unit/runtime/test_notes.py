@@ -1,43 +1,21 @@
 from __future__ import annotations
 
 import time
-from queue import SimpleQueue
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
 import pytest
-from celery import Celery
-from django.db import OperationalError, connections
+from django.db import OperationalError
 
-from celery_jobman.models.ids import uuid7
 from celery_jobman.runtime import keeping
-from celery_jobman.runtime.identity import Identity
-from celery_jobman.runtime.keeping import Keeping
 
 if TYPE_CHECKING:
     from pytest_django import Settings as Project
 
-pytestmark = pytest.mark.django_db
+    from celery_jobman.runtime.identity import Identity
+    from celery_jobman.runtime.keeping import Keeping
 
-
-@pytest.fixture(autouse=True)
-def inbox(monkeypatch: pytest.MonkeyPatch) -> SimpleQueue[Any]:
-    """Give each test an empty inbox, and keep its database open."""
-    box: SimpleQueue[Any] = SimpleQueue()
-    monkeypatch.setattr(keeping, "_inbox", box)
-    monkeypatch.setattr(connections, "close_all", Mock())
-    return box
-
-
-@pytest.fixture
-def keeper() -> Keeping:
-    """Return the keeper of a worker with two pool processes."""
-    app = Celery("keeper", broker="memory://", set_as_current=False)
-    processes = [SimpleNamespace(pid=pid) for pid in (4711, 4712)]
-    pool = SimpleNamespace(_pool=SimpleNamespace(_pool=processes))
-    controller = SimpleNamespace(app=app, concurrency=2, pool=pool)
-    return Keeping(controller, Identity(uuid7(), "w1@host", "prefork"))
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("inbox")]
 
 
 def test_a_note_is_worked_on_with_the_workers_identity(keeper: Keeping) -> None:

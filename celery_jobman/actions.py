@@ -22,6 +22,7 @@ from celery_jobman.core import (
     rescue,
     retries,
     schedule,
+    workers,
 )
 from celery_jobman.models.database import using
 from celery_jobman.runtime import broker, results, signatures
@@ -41,6 +42,7 @@ __all__ = [
     "dispatch",
     "find",
     "forget",
+    "forget_workers",
     "fork",
     "plan_retry",
     "prune",
@@ -173,6 +175,11 @@ def forget(job_id: UUID, *, actor: Any = None, reason: str = "") -> None:
 def prune(jobs: JobQuerySet, *, actor: Any = None, reason: str = "", verb: str = "prune") -> int:
     """Delete jobs in slices; see :func:`celery_jobman.core.pruning.prune`."""
     return pruning.prune(jobs, now=timezone.now(), actor=actor, reason=reason, verb=verb)
+
+
+def forget_workers() -> int:
+    """Delete the rows of workers long gone; see :func:`celery_jobman.core.workers.forget_gone`."""
+    return workers.forget_gone(now=timezone.now())
 
 
 def trim(jobs: JobQuerySet, *, logs_only: bool = False, actor: Any = None, reason: str = "") -> int:

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from uuid import UUID
 
-    from celery_jobman.models.job import JobQuerySet
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescued:
@@ -79,11 +77,6 @@ def _orphaned(silence: timedelta, now: datetime | None) -> Q:
     dead = Exists(theirs.dead(silence, now))
     unheard = ~Exists(theirs) & Q(started_at__lt=(now or DatabaseClock()) - silence)
     return Q(state=State.RUNNING, worker_id__isnull=False) & (Q(dead) | unheard)
-
-
-def held(worker_id: UUID, pid: int) -> JobQuerySet:
-    """Return the jobs that one pool process of one worker holds."""
-    return Job.objects.held_by(worker_id).filter(pid=pid).without_payloads()
 
 
 def lose(job: Job, why: str, *, now: datetime, guard: Q | None = None) -> Rescued | None:

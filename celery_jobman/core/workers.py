@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
@@ -10,8 +11,13 @@ from celery_jobman.models import Queue, Worker
 from celery_jobman.models.database import DatabaseClock
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
     from uuid import UUID
+
+    from django.db.models import QuerySet
+
+#: Silence after which a worker's row is of no use to anybody.
+GONE_AFTER = timedelta(days=7)
 
 
 def arrive(worker: Worker, *, now: datetime | None = None) -> None:
@@ -47,6 +53,11 @@ def consume(queues: list[str], *, now: datetime) -> None:
         Queue.objects.update_or_create(name=name, defaults={"consumed_at": now})
 
 
-def forget_silent(silence: timedelta, *, now: datetime) -> int:
-    """Delete rows of workers not seen for ``silence``; return how many."""
-    return Worker.objects.filter(seen_at__lt=now - silence).delete()[0]
+def gone(*, now: datetime) -> QuerySet[Worker]:
+    """Return the workers that gave no sign of life for :data:`GONE_AFTER` before ``now``."""
+    return Worker.objects.filter(seen_at__lt=now - GONE_AFTER)
+
+
+def forget_gone(*, now: datetime) -> int:
+    """Delete the rows of workers that are gone; return how many."""
+    return gone(now=now).delete()[0]

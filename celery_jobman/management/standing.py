@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from celery_jobman.management import explanation
 from celery_jobman.management.workforce import Workforce
 from celery_jobman.models import Job
-from celery_jobman.runtime import installation
+from celery_jobman.runtime import registry
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 def import_tasks(console: Console) -> None:
     """Import the project's tasks, which those who wait for a job's result need."""
-    error = installation.import_tasks()
+    error = registry.import_tasks()
     if error:
-        console.note(f"  the project's tasks could not be imported ({error})")
+        why = f"{type(error).__name__}: {error}"
+        console.note(f"  the project's tasks could not be imported ({why})")
 
 
 def write(job_id: UUID, text: str, console: Console, **values: Any) -> None:

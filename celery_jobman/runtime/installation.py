@@ -36,19 +36,6 @@ class Service:
     error: str
 
 
-def import_tasks() -> str:
-    """Import the modules in which the project's tasks are, as a worker does.
-
-    Returns:
-        Why that failed; empty when it did not.
-    """
-    try:
-        current_app.loader.import_default_modules()
-    except Exception as error:  # noqa: BLE001 - whatever the project's modules raise
-        return f"{type(error).__name__}: {error}"
-    return ""
-
-
 def app_name() -> str | None:
     """Return the name of the project's Celery app; None when none was loaded."""
     name = current_app.main

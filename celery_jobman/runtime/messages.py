@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 from kombu.utils import json
-from kombu.utils.uuid import uuid as celery_uuid
 
 from celery_jobman.conf import settings
 from celery_jobman.core.redaction import preview
@@ -199,8 +198,3 @@ def header_of(request: Any) -> dict[str, Any] | None:
     """Return our header of a message that was received, if it has one."""
     found = getattr(request, HEADER, None) or (request.headers or {}).get(HEADER)
     return found if isinstance(found, dict) and "job" in found else None
-
-
-def new_task_id() -> str:
-    """Return a fresh id in Celery's own form."""
-    return str(celery_uuid())

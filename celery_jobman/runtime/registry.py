@@ -19,9 +19,19 @@ def find(name: str) -> Task | None:
     A web process may not have imported every module with tasks.  They are imported as a worker
     does it, the first time a name is not known.
     """
-    if name not in current_app.tasks:
-        try:
-            current_app.loader.import_default_modules()
-        except Exception:
-            logger.exception("The project's tasks could not be imported")
+    if name not in current_app.tasks and (error := import_tasks()):
+        logger.error("The project's tasks could not be imported", exc_info=error)
     return current_app.tasks.get(name)
+
+
+def import_tasks() -> Exception | None:
+    """Import the modules in which the project's tasks are, as a worker does.
+
+    Returns:
+        What the project's modules raised; None when they are imported.
+    """
+    try:
+        current_app.loader.import_default_modules()
+    except Exception as error:  # noqa: BLE001 - whatever the project's modules raise
+        return error
+    return None

@@ -26,7 +26,7 @@ from celery_jobman.exceptions import (
 )
 from celery_jobman.models import Job
 from celery_jobman.models.database import home
-from celery_jobman.runtime import identity
+from celery_jobman.runtime import flushing, identity
 from celery_jobman.runtime.connection import OUTAGE, private, renewed, through
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class RunningJob:
         #: What the supervisor wrote last, and the connection that the body uses.
         self.reported: tuple[Progress | None, str] = (None, "")
         self.connection = connections[home()]
+        self.flushed_at = time.monotonic()
         self.runner = StepRunner(run.job_id, run.number, self.checkpoint, through)
 
     @property
@@ -147,6 +148,8 @@ class RunningJob:
         """
         if time.monotonic() - self.news_at > NEWS_OLD_AFTER:
             self.ask()
+        if self.lines and self.connection.vendor == "sqlite":
+            flushing.flush_if_due(self)
         if self.stop is not None:
             raise self.stop
         if identity.is_stopping() and not self.eager:

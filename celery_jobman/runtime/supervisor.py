@@ -17,20 +17,16 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 
 from celery_jobman.conf import settings
-from celery_jobman.core import logs, progress
 from celery_jobman.exceptions import ClaimLost, JobCancelled
-from celery_jobman.runtime import arrears, connection, injection, running
+from celery_jobman.runtime import arrears, connection, flushing, injection, running
 
 if TYPE_CHECKING:
-    from celery_jobman.core.logs import Line
     from celery_jobman.runtime.running import RunningJob
 
 logger = logging.getLogger("celery_jobman.supervisor")
 
 #: Seconds between two looks at a job's cancel request.
 ASK_EVERY = 1.0
-#: Lines written by one statement at most.
-BATCH = 1000
 
 _awake = Event()
 _hurry = Event()
@@ -76,7 +72,7 @@ def _attend(job: RunningJob) -> None:
     with connection.private():
         try:
             if not _must_wait(job):
-                flush(job)
+                flushing.flush(job)
                 _look(job)
         except connection.OUTAGE as error:
             logger.debug("Database is away job=%s error=%r", job.id, error)
@@ -89,35 +85,6 @@ def _attend(job: RunningJob) -> None:
 def _must_wait(job: RunningJob) -> bool:
     """SQLite has one writer: wait while the body holds a transaction open."""
     return job.connection.vendor == "sqlite" and job.connection.in_atomic_block
-
-
-def flush(job: RunningJob) -> None:
-    """Write the lines and the progress that a job has collected."""
-    with job.lock:
-        batch = _take(job)
-        try:
-            logs.write(batch)
-        except BaseException:
-            job.lines.extendleft(reversed(batch))
-            raise
-        _write_progress(job)
-
-
-def _take(job: RunningJob) -> list[Line]:
-    count = min(len(job.lines), BATCH)
-    return [job.lines.popleft() for _ in range(count)]
-
-
-def _write_progress(job: RunningJob) -> None:
-    now = (job.report, job.runner.current)
-    if now == job.reported:
-        return
-    mine = progress.write(
-        job.id, job.attempt, now=timezone.now(), report=job.report, step=job.runner.current
-    )
-    if not mine and job.in_body:
-        job.stop = ClaimLost
-    job.reported = now
 
 
 def _look(job: RunningJob) -> None:

@@ -11,7 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 from celery_jobman.management.examinations import advice, ok, wrong
 from celery_jobman.management.wording import counted
 from celery_jobman.models.database import home
-from celery_jobman.runtime import installation
+from celery_jobman.runtime import installation, registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,11 +64,11 @@ def celery_app() -> Finding:
 
 def tasks() -> Finding:
     """Say whether the project's tasks can be imported."""
-    error = installation.import_tasks()
-    if not error:
+    error = registry.import_tasks()
+    if error is None:
         return ok("the project's tasks can be imported")
     return wrong(
-        f"the project's tasks cannot be imported: {error}",
+        f"the project's tasks cannot be imported: {type(error).__name__}: {error}",
         "mend the module; no worker can start until then",
     )
 

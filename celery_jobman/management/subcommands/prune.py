@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from celery_jobman import actions
 from celery_jobman.conf import settings
-from celery_jobman.core import pruning
+from celery_jobman.core import pruning, workers
 from celery_jobman.management import arguments
 from celery_jobman.management.wording import counted, lasting
 from celery_jobman.states import State
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from celery_jobman.models.job import JobQuerySet
 
 HELP = "Delete jobs that ended long ago, with their attempts, steps and logs."
+
+
+_GONE = f"workers not seen for more than {lasting(workers.GONE_AFTER)}"
 
 
 class Heap(NamedTuple):
@@ -75,13 +78,16 @@ def run(options: dict[str, Any], console: Console) -> None:
             " unfinished jobs go on from; leave out --unfinished",
             returncode=2,
         )
-    heaps = list(_heaps(options, timezone.now()))
+    now = timezone.now()
+    heaps = list(_heaps(options, now))
     counts = [heap.jobs.count() for heap in heaps]
     total = sum(counts)
     deed = "trimmed" if trims else "deleted"
     if options["dry_run"]:
         for heap, count in zip(heaps, counts, strict=True):
             _write(heap.what, count, f"would be {deed}", console)
+        if not trims and (gone := workers.gone(now=now).count()):
+            _write(_GONE, gone, f"would be {deed}", console)
         console.fact(f"{counted(total, 'job')} would be {deed}", total=total)
         return
     if total:
@@ -90,6 +96,8 @@ def run(options: dict[str, Any], console: Console) -> None:
     done = [_clear(heap, options) for heap in heaps]
     for heap, count in zip(heaps, done, strict=True):
         _write(heap.what, count, deed, console)
+    if not trims and (gone := actions.forget_workers()):
+        _write(_GONE, gone, deed, console)
     console.fact(f"{counted(sum(done), 'job')} {deed}", total=sum(done))
 
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 from celery_jobman.core import logs
 from celery_jobman.models import LogLine
 from celery_jobman.runtime.connection import private
-from celery_jobman.runtime.supervisor import BATCH
+from celery_jobman.runtime.flushing import BATCH
 from tests.benchmarks.project.app import job
 from tests.benchmarks.project.upsert import RawUpsert
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.utils import timezone
 
-from celery_jobman.models import Attempt, Job, JobAction, LogLine, Step
+from celery_jobman.models import Attempt, Job, JobAction, LogLine, Step, Worker
 from celery_jobman.states import State
 from tests.factories import (
     attempt,
@@ -20,6 +20,7 @@ from tests.factories import (
     queued_job,
     running_job,
     scheduled_job,
+    worker,
 )
 
 if TYPE_CHECKING:
@@ -166,3 +167,15 @@ def test_checkpoints_of_unfinished_jobs_cannot_be_trimmed(jobman: Command) -> No
 
     assert "checkpoints that unfinished jobs go on from" in answer.error
     assert answer.status == 2
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_prune_forgets_workers_long_gone(jobman: Command, dry: bool) -> None:  # noqa: FBT001
+    worker(seen=timezone.now() - timedelta(days=8))
+    worker(seen=timezone.now() - timedelta(days=6))
+
+    lines = jobman("prune", "--yes", *(["--dry-run"] if dry else [])).lines
+
+    deed = "would be deleted" if dry else "deleted"
+    assert f"        1  workers not seen for more than 7d: {deed}" in lines
+    assert Worker.objects.count() == (2 if dry else 1)

@@ -11,6 +11,7 @@ from django.utils import timezone
 from celery_jobman.management.examinations import Finding, installation, traffic
 from celery_jobman.management.workforce import Workforce
 from celery_jobman.runtime import installation as celery_installation
+from celery_jobman.runtime import registry
 from celery_jobman.runtime.installation import Service
 from celery_jobman.states import State
 from tests.factories import (
@@ -115,7 +116,7 @@ def test_a_project_that_does_not_load_its_celery_app(monkeypatch: pytest.MonkeyP
 
 
 def test_tasks_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(celery_installation, "import_tasks", lambda: "ImportError: no shop")
+    monkeypatch.setattr(registry, "import_tasks", lambda: ImportError("no shop"))
 
     assert "ImportError: no shop" in installation.tasks().sentence
 

@@ -50,12 +50,6 @@ def test_a_password_is_not_shown(other: Celery) -> None:
     assert installation.broker().address == "memory://ann:**@localhost//"
 
 
-def test_tasks_that_cannot_be_imported(other: Celery) -> None:
-    other.conf.imports = ["no_such_module"]
-
-    assert installation.import_tasks() == "ModuleNotFoundError: No module named 'no_such_module'"
-
-
 def test_a_broker_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise ConnectionRefusedError("nobody there")

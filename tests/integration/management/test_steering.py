@@ -12,7 +12,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from celery_jobman.models import Job, JobAction, Step, StepState
-from celery_jobman.runtime import broker, installation
+from celery_jobman.runtime import broker, registry
 from celery_jobman.states import State
 from tests.factories import (
     checkpoint,
@@ -284,7 +284,7 @@ def test_cancel_of_what_waits_and_what_runs(jobman: Command) -> None:
 def test_cancel_works_although_the_tasks_cannot_be_imported(
     jobman: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installation, "import_tasks", lambda: "ImportError: no shop")
+    monkeypatch.setattr(registry, "import_tasks", lambda: ImportError("no shop"))
 
     answer = jobman("cancel", queued_job().id)
 

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from celery_jobman.core import rescue
-from celery_jobman.core.rescue import Rescued, held, lose, rescue_lost, run_of
+from celery_jobman.core.rescue import Rescued, lose, rescue_lost, run_of
 from celery_jobman.models import Job, Outcome, Worker
 from celery_jobman.states import State
 from tests.factories import EARLIER, LATER, NOON, job_in, running_job, worker
@@ -227,15 +227,6 @@ def test_a_rescuer_whose_clock_is_ahead_harms_nobody(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(timezone, "now", lambda: LATER)
 
     assert rescue_lost() == []
-
-
-def test_what_one_process_of_a_worker_holds() -> None:
-    mine = held_job()
-    running_job(worker_id=mine.worker_id, pid=1)
-    running_job(worker_id=uuid4(), pid=4711)
-    assert mine.worker_id is not None
-
-    assert list(held(mine.worker_id, 4711)) == [mine]
 
 
 def test_the_run_of_a_running_job_can_be_told_from_its_row() -> None:

@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from celery_jobman.exceptions import UnencodableValue
 from celery_jobman.models import Job
-from celery_jobman.runtime import messages
 from celery_jobman.runtime.messages import (
     HEADER,
     changed_by_retry,
@@ -267,7 +266,3 @@ def test_a_job_whose_message_was_never_stored_can_be_sent() -> None:
     job = queued_job()
 
     assert publish_options(job)["task_id"] == job.task_id
-
-
-def test_new_task_ids_differ() -> None:
-    assert messages.new_task_id() != messages.new_task_id()

@@ -37,6 +37,16 @@ def test_a_task_that_is_not_there_is_none() -> None:
     assert registry.find("demo.gone") is None
 
 
+def test_what_a_module_of_tasks_raises_is_returned(
+    app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert registry.import_tasks() is None
+
+    error = ImportError("x")
+    monkeypatch.setattr(app.loader, "import_default_modules", Mock(side_effect=error))
+    assert registry.import_tasks() is error
+
+
 def test_a_module_that_cannot_be_imported_is_logged(
     app: Celery, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,11 +10,9 @@ import pytest
 from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
-from celery_jobman.core import logs
-from celery_jobman.core.progress import Progress
-from celery_jobman.exceptions import ClaimLost, JobCancelled
+from celery_jobman.exceptions import JobCancelled
 from celery_jobman.models import Job, LogLine
-from celery_jobman.runtime import arrears, injection, running, supervisor
+from celery_jobman.runtime import arrears, flushing, injection, running, supervisor
 from celery_jobman.runtime.connection import ALIAS, private
 from tests.factories import line, running_job
 
@@ -40,69 +38,6 @@ def job(running: Running) -> RunningJob:
 
 def messages() -> list[str]:
     return list(LogLine.objects.order_by("id").values_list("message", flat=True))
-
-
-def test_lines_progress_and_step_are_written(job: RunningJob) -> None:
-    job.lines.extend([line(job.row, "one"), line(job.row, "two")])
-    job.report, job.runner.current = Progress(1, 2), "load"
-
-    supervisor.flush(job)
-
-    assert (messages(), list(job.lines)) == (["one", "two"], [])
-    assert (job.row.progress_current, job.row.current_step) == (1, "load")
-
-
-def test_a_flush_is_two_statements_and_none_without_news(job: RunningJob, budget: Budget) -> None:
-    job.lines.append(line(job.row))
-    job.report = Progress(1, 2)
-
-    with budget(2):
-        supervisor.flush(job)
-    with budget(0):
-        supervisor.flush(job)
-
-
-def test_many_lines_are_written_batch_by_batch(
-    job: RunningJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supervisor, "BATCH", 2)
-    job.lines.extend(line(job.row, text) for text in "abc")
-
-    supervisor.flush(job)
-    first = messages()
-    supervisor.flush(job)
-
-    assert (first, messages()) == (["a", "b"], ["a", "b", "c"])
-
-
-def test_lines_that_could_not_be_written_keep_their_place(
-    job: RunningJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job.lines.extend(line(job.row, text) for text in "abc")
-    monkeypatch.setattr(logs, "write", Mock(side_effect=OperationalError))
-
-    with pytest.raises(OperationalError):
-        supervisor.flush(job)
-
-    assert [line.message for line in job.lines] == ["a", "b", "c"]
-
-
-def test_an_attempt_that_lost_its_job_learns_so_by_its_progress(job: RunningJob) -> None:
-    Job.objects.update(attempt=2)
-    job.report = Progress(1, 2)
-
-    supervisor.flush(job)
-
-    assert job.stop is ClaimLost
-
-
-def test_an_attempt_that_has_just_ended_did_not_lose_its_job(job: RunningJob) -> None:
-    Job.objects.update(attempt=2)
-    job.report, job.in_body = Progress(1, 2), False
-
-    supervisor.flush(job)
-
-    assert job.stop is None
 
 
 @pytest.fixture
@@ -171,7 +106,7 @@ def test_on_sqlite_it_waits_while_the_body_has_a_transaction_open(job: RunningJo
 def test_a_database_that_is_away_is_no_news(
     job: RunningJob, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(supervisor, "flush", Mock(side_effect=OperationalError))
+    monkeypatch.setattr(flushing, "flush", Mock(side_effect=OperationalError))
     monkeypatch.setattr(supervisor, "_must_wait", lambda _: False)
     dropped = Mock()
     monkeypatch.setattr("celery_jobman.runtime.connection.drop", dropped)
@@ -209,7 +144,7 @@ def test_a_connection_that_was_cut_is_opened_anew(
 def test_any_other_trouble_is_logged_and_the_thread_goes_on(
     job: RunningJob, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(supervisor, "flush", Mock(side_effect=ValueError("broken")))
+    monkeypatch.setattr(flushing, "flush", Mock(side_effect=ValueError("broken")))
     monkeypatch.setattr(supervisor, "_must_wait", lambda _: False)
     monkeypatch.setattr("celery_jobman.runtime.connection.drop", lambda: None)
 

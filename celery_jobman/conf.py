@@ -70,6 +70,11 @@ class Settings:
     code_version: str = ""
     #: Key patterns whose values are masked wherever arguments are displayed.
     redact: tuple[str, ...] = REDACT
+    #: Dotted path of ``(user, deed, job) -> bool | None``: your own rule for one job, asked
+    #: after the permissions; None leaves it at them.  See the page on permissions.
+    can: str = ""
+    #: Most jobs that one bulk action of the admin takes on.
+    bulk_limit: int = 1000
 
 
 def _coerce(name: str, default: Any, value: Any) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from celery_jobman.management import explanation
-from celery_jobman.management.workforce import Workforce
+from celery_jobman.insight import explanation
+from celery_jobman.insight.workforce import Workforce
 from celery_jobman.models import Job
 from celery_jobman.runtime import registry
 from celery_jobman.states import State

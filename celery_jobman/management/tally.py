@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.core.management.base import CommandError
 
 from celery_jobman.exceptions import JobmanError
-from celery_jobman.management.wording import counted
+from celery_jobman.insight.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

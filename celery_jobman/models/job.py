@@ -159,6 +159,19 @@ class Job(JobmanModel):
         verbose_name = _("job")
         verbose_name_plural = _("jobs")
         ordering: ClassVar = ["-id"]
+        #: One for each verb and each kind of sight; "view" alone shows the list and the page.
+        permissions: ClassVar = [
+            ("cancel_job", "Can cancel job"),
+            ("retry_job", "Can retry job"),
+            ("edit_job_args", "Can retry job with other arguments"),
+            ("change_job_priority", "Can change priority of job"),
+            ("reschedule_job", "Can reschedule job"),
+            ("purge_job", "Can delete job for good"),
+            ("view_job_args", "Can view arguments of job"),
+            ("view_job_result", "Can view result of job"),
+            ("view_job_log", "Can view log of job"),
+            ("view_job_secrets", "Can reveal masked values of job"),
+        ]
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="jobman_job_finished_iff_final",
@@ -188,6 +201,11 @@ class Job(JobmanModel):
                 fields=["worker_id"], name="jobman_job_worker_idx", condition=Q(state=State.RUNNING)
             ),
             models.Index(fields=["finished_at"], name="jobman_job_finished_idx"),
+            models.Index(
+                fields=["fingerprint", "-id"],
+                name="jobman_job_failure_idx",
+                condition=Q(state=State.FAILED),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, no_translations
 from django.db import DatabaseError
 
 from celery_jobman.exceptions import JobmanError
@@ -33,6 +33,7 @@ class Command(BaseCommand):
             arguments.add_shared(subparser)
             subparser.set_defaults(run=verb.run)
 
+    @no_translations  # scripts read it, and half of it is Python's and Celery's own English
     def handle(self, **options: Any) -> None:
         console = Console(self.stdout, self.stderr, self.style, as_json=options["json"])
         try:

@@ -8,8 +8,8 @@ from django.core import checks
 from django.db import DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from celery_jobman.insight.wording import counted
 from celery_jobman.management.examinations import advice, ok, wrong
-from celery_jobman.management.wording import counted
 from celery_jobman.models.database import home
 from celery_jobman.runtime import installation, registry
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from django.db.models import Count, Max, Min, Sum
 
 from celery_jobman.conf import settings
+from celery_jobman.insight.wording import counted, listed, short
+from celery_jobman.insight.workforce import hire
 from celery_jobman.management.examinations import advice, ok, wrong
-from celery_jobman.management.wording import counted, listed, short
-from celery_jobman.management.workforce import hire
 from celery_jobman.models import Attempt, Job
 from celery_jobman.states import State
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from celery_jobman.insight.workforce import Workforce
     from celery_jobman.management.examinations import Finding
-    from celery_jobman.management.workforce import Workforce
 
 #: A job that has been due for so long, and is not sent, has been forgotten.
 OVERDUE = timedelta(seconds=30)

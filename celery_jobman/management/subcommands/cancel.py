@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from celery_jobman import actions
 from celery_jobman.conf import settings
 from celery_jobman.exceptions import TransitionRefused
+from celery_jobman.insight.wording import short
 from celery_jobman.management import arguments, selection, standing, tally
-from celery_jobman.management.wording import short
 from celery_jobman.states import FINAL, State
 
 if TYPE_CHECKING:

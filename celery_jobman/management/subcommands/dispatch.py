@@ -8,8 +8,8 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from celery_jobman import actions
+from celery_jobman.insight.wording import counted
 from celery_jobman.management import arguments
-from celery_jobman.management.wording import counted
 from celery_jobman.models import Job
 from celery_jobman.states import State
 

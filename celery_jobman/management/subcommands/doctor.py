@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
+from celery_jobman.insight.wording import counted
+from celery_jobman.insight.workforce import Workforce
 from celery_jobman.management.examinations import installation, traffic
-from celery_jobman.management.wording import counted
-from celery_jobman.management.workforce import Workforce
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from celery_jobman import actions
 from celery_jobman.exceptions import TransitionRefused
+from celery_jobman.insight.wording import counted
 from celery_jobman.management import arguments, selection, tally
-from celery_jobman.management.wording import counted
 from celery_jobman.states import FINAL
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from django.core.management.base import CommandError
 
 from celery_jobman import actions
 from celery_jobman.core.redaction import preview
+from celery_jobman.insight.wording import listed
 from celery_jobman.management import arguments, selection, standing
-from celery_jobman.management.wording import listed
 from celery_jobman.runtime import signatures
 
 if TYPE_CHECKING:

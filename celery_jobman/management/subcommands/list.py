@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
+from celery_jobman.insight.wording import ago, counted, fitted, one_line
 from celery_jobman.management import arguments, facts, selection
-from celery_jobman.management.wording import ago, counted, fitted, one_line
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from celery_jobman.management import arguments, explanation, facts, selection
-from celery_jobman.management.wording import at, counted, progress
+from celery_jobman.insight import explanation
+from celery_jobman.insight.wording import at, counted, progress
+from celery_jobman.management import arguments, facts, selection
 from celery_jobman.models import Job, LogLine
 from celery_jobman.runtime.connection import patiently
 

@@ -10,8 +10,8 @@ from django.utils import timezone
 from celery_jobman import actions
 from celery_jobman.conf import settings
 from celery_jobman.core import pruning, workers
+from celery_jobman.insight.wording import counted, lasting
 from celery_jobman.management import arguments
-from celery_jobman.management.wording import counted, lasting
 from celery_jobman.states import State
 
 if TYPE_CHECKING:

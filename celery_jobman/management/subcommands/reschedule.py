@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from celery_jobman import actions
+from celery_jobman.insight.wording import ago, at
 from celery_jobman.management import arguments, selection, standing
-from celery_jobman.management.wording import ago, at
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser

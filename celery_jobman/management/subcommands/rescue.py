@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from celery_jobman import actions
+from celery_jobman.insight.wording import counted
 from celery_jobman.management import arguments, standing
-from celery_jobman.management.wording import counted
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser

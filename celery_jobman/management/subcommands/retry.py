@@ -9,8 +9,8 @@ from django.core.management.base import CommandError
 
 from celery_jobman import actions
 from celery_jobman.exceptions import TransitionRefused, UnknownStep
+from celery_jobman.insight.wording import counted, listed
 from celery_jobman.management import arguments, selection, standing, tally
-from celery_jobman.management.wording import counted, listed
 from celery_jobman.models import Step, StepState
 from celery_jobman.states import FINAL, State
 

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from celery_jobman.management import arguments, explanation, facts, selection
-from celery_jobman.management.subcommands import steps
-from celery_jobman.management.wording import (
+from celery_jobman.insight import explanation
+from celery_jobman.insight.wording import (
     ago,
     at,
     counted,
@@ -18,6 +17,8 @@ from celery_jobman.management.wording import (
     one_line,
     progress,
 )
+from celery_jobman.management import arguments, facts, selection
+from celery_jobman.management.subcommands import steps
 from celery_jobman.models import JobAction, LogLine, Worker
 from celery_jobman.states import State
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Count, Min
 from django.utils import timezone
 
-from celery_jobman.management.wording import ago, counted, short
-from celery_jobman.management.workforce import Workforce
+from celery_jobman.insight.wording import ago, counted, short
+from celery_jobman.insight.workforce import Workforce
 from celery_jobman.models import Job
 from celery_jobman.states import State
 

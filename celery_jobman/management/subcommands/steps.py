@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from celery_jobman.insight.wording import counted, done_of, lasting, one_line
 from celery_jobman.management import arguments, facts, selection
-from celery_jobman.management.wording import counted, done_of, lasting, one_line
 from celery_jobman.models import Step, StepState
 from celery_jobman.states import State
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from celery_jobman.insight.wording import ago, counted, listed
+from celery_jobman.insight.workforce import Workforce
 from celery_jobman.management import facts
-from celery_jobman.management.wording import ago, counted, listed
-from celery_jobman.management.workforce import Workforce
 from celery_jobman.models import Job, Worker
 from celery_jobman.states import State
 

@@ -8,8 +8,8 @@ from django.db import OperationalError
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from celery_jobman.insight.workforce import Workforce
 from celery_jobman.management.examinations import Finding, installation, traffic
-from celery_jobman.management.workforce import Workforce
 from celery_jobman.runtime import installation as celery_installation
 from celery_jobman.runtime import registry
 from celery_jobman.runtime.installation import Service

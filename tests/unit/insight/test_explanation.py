@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from celery_jobman.management.explanation import why
+from celery_jobman.insight.explanation import why
 from celery_jobman.models import Outcome
 from celery_jobman.states import State
 from tests.factories import (

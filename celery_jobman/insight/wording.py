@@ -1,10 +1,12 @@
-"""Wording: times, counts and progress as people read them, the same in every verb."""
+"""Wording: times, counts and progress as people read them, the same in every door."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,8 +31,9 @@ def ago(moment: datetime, now: datetime) -> str:
     """Return how far a moment is from ``now``: ``3m ago``, ``in 2h``, ``just now``."""
     distance = now - moment
     if abs(distance.total_seconds()) < 1:
-        return "just now"
-    return f"{short(distance)} ago" if distance.total_seconds() >= 0 else f"in {short(distance)}"
+        return _("just now")
+    text = _("%(time)s ago") if distance.total_seconds() >= 0 else _("in %(time)s")
+    return text % {"time": short(distance)}
 
 
 def lasting(duration: timedelta) -> str:
@@ -58,9 +61,14 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def jobs(number: int) -> str:
+    """Return a number of jobs, in the reader's language: ``1 job``, ``1,204 jobs``."""
+    return ngettext("%(count)s job", "%(count)s jobs", number) % {"count": f"{number:,}"}
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names as an enumeration: ``fetch, load``; ``nothing`` when there is none."""
-    return ", ".join(names) or "nothing"
+    return ", ".join(names) or _("nothing")
 
 
 def done_of(done: int, total: int | None, unit: str = "") -> str:
@@ -68,7 +76,8 @@ def done_of(done: int, total: int | None, unit: str = "") -> str:
     tail = f" {unit}" if unit else ""
     if not total:
         return f"{done:,}{tail}"
-    return f"{done:,} of {total:,}{tail} ({done * 100 // total}%)"
+    values = {"done": f"{done:,}", "total": f"{total:,}{tail}", "percent": done * 100 // total}
+    return _("%(done)s of %(total)s (%(percent)s%%)") % values
 
 
 def progress(job: Job) -> str:

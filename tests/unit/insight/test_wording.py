@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from celery_jobman.management import wording
+from celery_jobman.insight import wording
 from tests.factories import NOON, unsaved_job
 
 

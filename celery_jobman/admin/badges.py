@@ -1,0 +1,63 @@
+"""Badges: how a job's state looks, as an icon, a word and a tone, never as a colour alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from celery_jobman.insight.wording import short
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from celery_jobman.models import Job
+
+
+class Badge(NamedTuple):
+    """What a screen shows of a state."""
+
+    #: Name of the template in ``admin/jobman/icons``.
+    icon: str
+    #: Ending of the style class: wait, run, warn, ok or fail.
+    tone: str
+    word: str
+
+
+#: Icon and tone of each state.
+LOOKS = {
+    State.SCHEDULED: ("clock", "wait"),
+    State.BLOCKED: ("link", "wait"),
+    State.QUEUED: ("stack", "wait"),
+    State.RUNNING: ("ring", "run"),
+    State.SUCCEEDED: ("tick", "ok"),
+    State.FAILED: ("cross", "fail"),
+    State.CANCELLED: ("bar", "wait"),
+    State.SKIPPED: ("skip", "wait"),
+}
+
+
+def of_state(state: State | str) -> Badge:
+    """Return the badge of a state as such."""
+    icon, tone = LOOKS[State(state)]
+    return Badge(icon, tone, str(State(state).label))
+
+
+def of(job: Job, now: datetime | None = None) -> Badge:
+    """Return the badge of a job, which says more than its state.
+
+    A scheduled job that has run before is *retrying*; a running one that was asked to stop is
+    *cancelling*.
+    """
+    moment = now or timezone.now()
+    if job.state == State.RUNNING and job.cancel_requested_at:
+        waited = short(moment - job.cancel_requested_at)
+        return Badge("stopping", "warn", _("Cancelling (%(time)s)") % {"time": waited})
+    if job.state == State.SCHEDULED and job.attempt and job.available_at:
+        if job.available_at <= moment:
+            return Badge("loop", "warn", _("Retrying"))
+        wait = short(job.available_at - moment)
+        return Badge("loop", "warn", _("Retrying in %(time)s") % {"time": wait})
+    return of_state(job.state)

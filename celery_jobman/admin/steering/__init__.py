@@ -1,0 +1,1 @@
+"""Steering: the buttons of a job's page, the pages behind them, and bulk actions."""

@@ -1,0 +1,1 @@
+"""What the rows tell people, in words: the same in every door."""

@@ -1,0 +1,214 @@
+"""Explanation: why a job stands where it stands, in one sentence, as far as rows can tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from celery_jobman.conf import settings
+from celery_jobman.insight.wording import ago, at, error, jobs, lasting, listed, short
+from celery_jobman.insight.workforce import Workforce, hire
+from celery_jobman.models import Attempt, Job, Outcome, Worker
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from celery_jobman.models.job import JobQuerySet
+
+#: Jobs before one in its queue that are counted one by one.
+COUNTED = 10_000
+
+#: What an attempt's outcome says of the one that follows it.
+_NEXT = {
+    Outcome.FAILED: gettext_lazy(
+        "Attempt %(number)s failed; the next begins %(when)s, at %(moment)s."
+    ),
+    Outcome.TIMED_OUT: gettext_lazy(
+        "Attempt %(number)s ran out of time; the next begins %(when)s, at %(moment)s."
+    ),
+    Outcome.LOST: gettext_lazy(
+        "Attempt %(number)s was lost with its worker; the next begins %(when)s, at %(moment)s."
+    ),
+    Outcome.RELEASED: gettext_lazy(
+        "Attempt %(number)s put the job back; the next begins %(when)s, at %(moment)s."
+    ),
+    Outcome.INTERRUPTED: gettext_lazy(
+        "Attempt %(number)s was interrupted, because its worker was stopping; the next begins"
+        " %(when)s, at %(moment)s."
+    ),
+    Outcome.CANCELLED: gettext_lazy(
+        "Attempt %(number)s was cancelled; the next begins %(when)s, at %(moment)s."
+    ),
+    Outcome.SUCCEEDED: gettext_lazy(
+        "Attempt %(number)s succeeded; the next begins %(when)s, at %(moment)s."
+    ),
+}
+
+
+def why(job: Job, now: datetime) -> str:
+    """Return one sentence on where a job stands and what it waits for."""
+    return _SENTENCES[State(job.state)](job, now)
+
+
+def _scheduled(job: Job, now: datetime) -> str:
+    due = job.available_at or now
+    if job.dispatch_error:
+        text = _("It waits for the broker, which did not take its message: %(error)s.")
+        return text % {"error": job.dispatch_error}
+    if due > now:
+        return _for_later(job, due, now)
+    late = {"time": short(now - due)}
+    if not Workforce.now().workers:
+        return (
+            _(
+                "It has been due for %(time)s, but no worker is alive to send and run it;"
+                " start one, or send it with `jobman dispatch`."
+            )
+            % late
+        )
+    return _("It has been due for %(time)s; a worker sends it within a second or two.") % late
+
+
+def _for_later(job: Job, due: datetime, now: datetime) -> str:
+    """Return the sentence about a job that waits for its time."""
+    when = {"when": ago(due, now), "moment": at(due)}
+    last = Attempt.objects.filter(job_id=job.pk).order_by("-number").first()
+    if last is None or job.trigger == "operator":
+        return _("It is scheduled and begins %(when)s, at %(moment)s.") % when
+    return str(_NEXT[Outcome(last.outcome)]) % {"number": last.number, **when}
+
+
+def _blocked(job: Job, now: datetime) -> str:
+    values = {"parent": job.parent_id, "when": ago(job.created_at, now)}
+    if job.parent_id:
+        return _("It has waited for another job (%(parent)s) since %(when)s.") % values
+    return _("It has waited for another job since %(when)s.") % values
+
+
+def _queued(job: Job, now: datetime) -> str:
+    return lack(job.queue, Workforce.now()) or _turn(job, now)
+
+
+def lack(queue: str, workforce: Workforce) -> str:
+    """Return a sentence if nobody would take a job from this queue; empty otherwise."""
+    if not workforce.workers:
+        return _("No worker is alive to take it; start one: %(command)s") % {"command": hire()}
+    if not workforce.consuming(queue).workers:
+        return _(
+            "No live worker consumes its queue %(queue)r (they consume %(queues)s);"
+            " start one: %(command)s"
+        ) % {"queue": queue, "queues": listed(workforce.queues), "command": hire(queue)}
+    return ""
+
+
+def _turn(job: Job, now: datetime) -> str:
+    takers = Workforce.now().consuming(job.queue)
+    since = job.queued_at or job.created_at
+    ahead = Job.objects.filter(state=State.QUEUED, queue=job.queue, queued_at__lt=since)
+    return _(
+        "It has been queued for %(time)s, with %(ahead)s before it in %(queue)r; its workers run"
+        " %(busy)s of at most %(most)s."
+    ) % {
+        "time": short(now - since),
+        "ahead": _at_most(ahead),
+        "queue": job.queue,
+        "busy": takers.busy(),
+        "most": jobs(takers.processes),
+    }
+
+
+def _at_most(ahead: JobQuerySet) -> str:
+    """Return how many jobs there are, counting no further than anybody cares to know."""
+    count = ahead.values("pk")[: COUNTED + 1].count()
+    return f"{COUNTED:,}+" if count > COUNTED else jobs(count)
+
+
+def _running(job: Job, now: datetime) -> str:
+    worker = Worker.objects.filter(pk=job.worker_id).first() if job.worker_id else None
+    if worker and not Workforce.now().has(worker):
+        return _(
+            "It was running on %(worker)s, which was last seen %(when)s; a live worker takes it"
+            " back, or `jobman rescue` does."
+        ) % {"worker": worker.hostname, "when": ago(worker.seen_at, now)}
+    if job.cancel_requested_at:
+        return _stopping(job, now)
+    return _busy(job, worker, now)
+
+
+def _busy(job: Job, worker: Worker | None, now: datetime) -> str:
+    values = {
+        "worker": worker.hostname if worker else "",
+        "time": lasting(now - job.started_at) if job.started_at else _("an unknown time"),
+        "step": job.current_step,
+    }
+    if worker and job.current_step:
+        text = _("It has been running on %(worker)s for %(time)s, in step %(step)s.")
+    elif worker:
+        text = _("It has been running on %(worker)s for %(time)s.")
+    elif job.current_step:
+        text = _("It has been running for %(time)s, in step %(step)s.")
+    else:
+        text = _("It has been running for %(time)s.")
+    return text % values
+
+
+def _stopping(job: Job, now: datetime) -> str:
+    asked = job.cancel_requested_at or now
+    patience = asked + settings().cancel_grace - now
+    values = {"when": ago(asked, now), "time": short(patience)}
+    if job.cancel_forced or patience.total_seconds() <= 0:
+        return _("It was asked to stop %(when)s; it is being stopped by force.") % values
+    text = _(
+        "It was asked to stop %(when)s; it stops at its next checkpoint, or by force in %(time)s."
+    )
+    return text % values
+
+
+def _succeeded(job: Job, now: datetime) -> str:
+    values = {"code": job.completed_code, "when": _ended(job, now)}
+    if job.completed_code:
+        return _("It succeeded with %(code)r %(when)s.") % values
+    return _("It succeeded %(when)s.") % values
+
+
+def _failed(job: Job, now: datetime) -> str:
+    values = {
+        "number": job.attempt,
+        "most": job.max_attempts,
+        "when": _ended(job, now),
+        "error": error(job.error_class, job.error_message),
+    }
+    if job.max_attempts:
+        return _("Attempt %(number)s of %(most)s failed %(when)s: %(error)s") % values
+    return _("Attempt %(number)s failed %(when)s: %(error)s") % values
+
+
+def _cancelled(job: Job, now: datetime) -> str:
+    values = {"when": _ended(job, now), "reason": job.error_message}
+    if job.error_message and not job.cancel_requested_at:
+        return _("It was cancelled %(when)s, because %(reason)s.") % values
+    return _("It was cancelled %(when)s.") % values
+
+
+def _skipped(job: Job, now: datetime) -> str:
+    text = _("It was skipped %(when)s: what it waited for failed or was cancelled.")
+    return text % {"when": _ended(job, now)}
+
+
+def _ended(job: Job, now: datetime) -> str:
+    return ago(job.finished_at or now, now)
+
+
+_SENTENCES = {
+    State.SCHEDULED: _scheduled,
+    State.BLOCKED: _blocked,
+    State.QUEUED: _queued,
+    State.RUNNING: _running,
+    State.SUCCEEDED: _succeeded,
+    State.FAILED: _failed,
+    State.CANCELLED: _cancelled,
+    State.SKIPPED: _skipped,
+}

@@ -1,0 +1,36 @@
+"""Template tags of jobman's pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django import template
+from django.utils.html import format_html
+
+from celery_jobman.insight import wording
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.template import Context
+    from django.utils.safestring import SafeString
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def jobman_nonce(context: Context) -> SafeString | str:
+    """Return the ``nonce`` attribute that the page's content security policy asks for.
+
+    Django 6's context processor and django-csp are both understood; without either of them
+    nothing is written.
+    """
+    request = context.get("request")
+    nonce = context.get("csp_nonce") or getattr(request, "csp_nonce", None)
+    return format_html('nonce="{}"', nonce) if nonce else ""
+
+
+@register.filter
+def jobman_at(moment: datetime) -> str:
+    """Return a moment in the page's time zone: ``2026-01-31 12:00:00 CET``."""
+    return wording.at(moment)

@@ -17,6 +17,7 @@ from celery_jobman.core import (
     cancellation,
     forks,
     jobs,
+    priorities,
     pruning,
     rescheduling,
     rescue,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "cancel",
+    "change_priority",
     "dispatch",
     "find",
     "forget",
@@ -116,9 +118,10 @@ def replay_skipped(job_id: UUID, step: str, *, actor: Any = None, reason: str = 
     return count
 
 
-def fork(
+def fork(  # noqa: PLR0913 - all but one are keywords
     job_id: UUID,
     *,
+    new_id: UUID | None = None,
     args: Sequence[Any] | None = None,
     kwargs: Mapping[str, Any] | None = None,
     from_step: str | None = None,
@@ -129,6 +132,7 @@ def fork(
 
     Args:
         job_id: The job to copy; it is not changed.
+        new_id: The new job's id; a second call with the same one makes no second job.
         args: New positional arguments; None keeps the old ones.
         kwargs: New keyword arguments; None keeps the old ones.
         from_step: Reuse the checkpoints before this step; None reuses none.
@@ -152,7 +156,13 @@ def fork(
         edited = signatures.bind(jobs.find(job_id), args, kwargs)
     now = timezone.now()
     copy = forks.fork(
-        job_id, now=now, arguments=edited, from_step=from_step, actor=actor, reason=reason
+        job_id,
+        now=now,
+        new_id=new_id,
+        arguments=edited,
+        from_step=from_step,
+        actor=actor,
+        reason=reason,
     )
     _send(copy.id)
     return copy.id
@@ -164,6 +174,18 @@ def reschedule(job_id: UUID, at: datetime, *, actor: Any = None, reason: str = "
     See :func:`celery_jobman.core.rescheduling.reschedule`, whose errors these are.
     """
     rescheduling.reschedule(job_id, at, now=timezone.now(), actor=actor, reason=reason)
+    _send(job_id)
+
+
+def change_priority(
+    job_id: UUID, priority: int | None, *, actor: Any = None, reason: str = ""
+) -> None:
+    """Give a waiting job another priority; a queued job's message is sent again.
+
+    See :func:`celery_jobman.core.priorities.change_priority`, whose errors these are.
+    """
+    now = timezone.now()
+    priorities.change_priority(job_id, priority, now=now, actor=actor, reason=reason)
     _send(job_id)
 
 

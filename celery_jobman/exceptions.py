@@ -93,6 +93,17 @@ class ArgumentsRefused(JobmanError, TypeError):
         self.task = task
 
 
+class MaskMoved(JobmanError, ValueError):
+    """A masked value stands where no value was masked.  Nothing was written."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"the masked value at {path} has no stored value to stand for; leave masked values"
+            " where they were, or write the value itself"
+        )
+        self.path = path
+
+
 class UnknownTask(JobmanError):
     """The task is not registered in this process.  Nothing was written."""
 

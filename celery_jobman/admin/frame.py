@@ -75,6 +75,6 @@ def _crumbs(admin: ModelAdmin[Any], title: str, job: Job | None) -> list[Crumb]:
     if job is None:
         return [*crumbs, Crumb(title)]
     name = Truncator(f"{job.task} {str(job.pk)[:8]}…").chars(120)
-    if title == job.task:
+    if title in {job.task, job.label}:
         return [*crumbs, Crumb(name)]
     return [*crumbs, Crumb(name, page_of(admin, job.pk)), Crumb(title)]

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 class View(Protocol):
     """Answers a request for one of the admin's addresses."""
 
-    def __call__(
-        self, admin: ModelAdmin[Any], request: HttpRequest, /, **parts: Any
-    ) -> HttpResponseBase:
+    # Given the ModelAdmin and the request; typed so loosely because each has parts of its own.
+    def __call__(self, *given: Any, **parts: Any) -> HttpResponseBase:
         """Answer it; ``parts`` are the parts of the address."""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.db import IntegrityError
+
 from celery_jobman.core import actions, retries
 from celery_jobman.core.redaction import preview
 from celery_jobman.exceptions import JobNotFound
@@ -23,10 +25,11 @@ INHERITED = (
 )  # fmt: skip
 
 
-def fork(
+def fork(  # noqa: PLR0913 - all but one are keywords
     job_id: UUID,
     *,
     now: datetime,
+    new_id: UUID | None = None,
     arguments: tuple[str, str] | None = None,
     from_step: str | None = None,
     actor: Any = None,
@@ -39,6 +42,8 @@ def fork(
     Args:
         job_id: The job to copy; it may be in any state and is not changed.
         now: Aware datetime of the request.
+        new_id: The new job's id.  When this job has a fork of that id already, that is
+            returned and nothing is written, so that a form sent twice makes one fork.
         arguments: New positional and keyword arguments, each as JSON text that reads back to
             plain JSON; None keeps the old ones.
         from_step: Copy the checkpoints before this step; None copies none.
@@ -55,20 +60,34 @@ def fork(
     original = Job.objects.filter(pk=job_id).first()
     if original is None:
         raise JobNotFound(job_id)
+    if new_id is not None and (twin := _twin(original, new_id)):
+        return twin
     kept = retries.plan(job_id, from_step).reused if from_step else ()
-    copy = _copy(original, arguments, now)
-    with atomic():
-        copy.save(force_insert=True)
-        _copy_steps(original, copy, kept)
-        changes = {"fork": str(copy.id), "step": from_step, "reused": list(kept)}
-        if arguments is not None:
-            changes["arguments"] = [original.preview, copy.preview]
-        actions.record("fork", job_id, actor=actor, reason=reason, now=now, changes=changes)
+    copy = _copy(original, new_id or uuid7(), arguments, now)
+    changes = {"fork": str(copy.id), "step": from_step, "reused": list(kept)}
+    if arguments is not None:
+        changes["arguments"] = [original.preview, copy.preview]
+    try:
+        _write(original, copy, kept, actor=actor, reason=reason, now=now, changes=changes)
+    except IntegrityError:
+        if new_id is None or not (twin := _twin(original, new_id)):
+            raise
+        return twin
     return copy
 
 
-def _copy(original: Job, arguments: tuple[str, str] | None, now: datetime) -> Job:
-    new_id = uuid7()
+def _twin(original: Job, new_id: UUID) -> Job | None:
+    return Job.objects.filter(pk=new_id, retry_of=original.id).first()
+
+
+def _write(original: Job, copy: Job, kept: tuple[str, ...], **audit: Any) -> None:
+    with atomic():
+        copy.save(force_insert=True)
+        _copy_steps(original, copy, kept)
+        actions.record("fork", original.id, **audit)
+
+
+def _copy(original: Job, new_id: UUID, arguments: tuple[str, str] | None, now: datetime) -> Job:
     copy = Job(
         id=new_id,
         task_id=str(new_id),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from celery_jobman.admin.listing import live
+from celery_jobman.admin.routes import Route
 
-if TYPE_CHECKING:
-    from celery_jobman.admin.routes import Route
-
-ROUTES: tuple[Route, ...] = ()
+ROUTES: tuple[Route, ...] = (
+    Route("counts/", "counts", live.counts),
+    Route("states/", "states", live.states),
+)

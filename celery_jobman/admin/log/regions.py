@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from celery_jobman.admin.page.regions import Region
+from celery_jobman.admin.access import Deed
+from celery_jobman.admin.log import box, data, failure
+from celery_jobman.admin.page.regions import Region
 
 #: In the order of the page.
-ERROR: tuple[Region, ...] = ()
-LOG: tuple[Region, ...] = ()
-DATA: tuple[Region, ...] = ()
+ERROR: tuple[Region, ...] = (Region("error", failure.context, deed=Deed.VIEW_LOG),)
+LOG: tuple[Region, ...] = (Region("log", box.context, deed=Deed.VIEW_LOG, live=False),)
+#: Not live: arguments never change, and may be large.
+DATA: tuple[Region, ...] = (Region("data", data.context, live=False),)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from celery_jobman.admin.log import data, raw, reveal, tail
+from celery_jobman.admin.routes import Route
 
-if TYPE_CHECKING:
-    from celery_jobman.admin.routes import Route
-
-ROUTES: tuple[Route, ...] = ()
+ROUTES: tuple[Route, ...] = (
+    Route("<uuid:pk>/log/", "log", tail.view),
+    Route("<uuid:pk>/log/raw/", "log_raw", raw.view),
+    Route("<uuid:pk>/data/<slug:part>/", "data", data.download),
+    Route("<uuid:pk>/reveal/", "reveal", reveal.view),
+)

@@ -1,14 +1,19 @@
 """Regions: the parts of a job's page, each drawn by a template of its own.
 
-The page includes them in order; the live address draws the same regions again, so that what
+The page shows them in order; the live address draws the same regions again, so that what
 moves and what is loaded anew can never differ.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from celery_jobman.admin.access import Deed
+from django.db.models.functions import Substr
+
+from celery_jobman.admin.access import Deed, may
+from celery_jobman.models import Attempt, Step, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,15 +24,46 @@ if TYPE_CHECKING:
 
     from celery_jobman.models import Job
 
+#: Most attempts, and most steps, that one page reads.
+MOST_ATTEMPTS = 200
+MOST_STEPS = 2_000
+#: Most characters of an error that a page reads; the log has all of it.
+ERROR_LENGTH = 500
 
-class Subject(NamedTuple):
-    """What a region is told."""
+
+@dataclass(frozen=True)
+class Subject:
+    """What a region is told.  Rows that several regions need are read once."""
 
     admin: ModelAdmin[Any]
     request: HttpRequest
     #: Read now; big columns are deferred.
     job: Job
     now: datetime
+
+    def may(self, deed: Deed) -> bool:
+        """Return whether the user may do this to the job."""
+        return may(self.request.user, deed, self.job)
+
+    @cached_property
+    def worker(self) -> Worker | None:
+        """The worker that holds the job, or held it last."""
+        if self.job.worker_id is None:
+            return None
+        return Worker.objects.filter(pk=self.job.worker_id).first()
+
+    @cached_property
+    def attempts(self) -> list[Attempt]:
+        """The newest attempts that ended, without their tracebacks."""
+        rows = Attempt.objects.filter(job_id=self.job.pk).order_by("-number")
+        error = Substr("error_message", 1, ERROR_LENGTH)
+        return list(rows.defer("traceback", "error_message").annotate(error=error)[:MOST_ATTEMPTS])
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """The steps that count, in the order of their first use, without what they saved."""
+        rows = Step.objects.filter(job_id=self.job.pk, superseded=0).order_by("position")
+        return list(rows.defer("result", "cursor", "skipped", "error_message")[:MOST_STEPS])
 
 
 class Region(NamedTuple):

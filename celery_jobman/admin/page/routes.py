@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from celery_jobman.admin.page.live import state
+from celery_jobman.admin.routes import Route
 
-if TYPE_CHECKING:
-    from celery_jobman.admin.routes import Route
-
-ROUTES: tuple[Route, ...] = ()
+ROUTES: tuple[Route, ...] = (Route("<uuid:pk>/state/", "state", state),)

@@ -2,8 +2,73 @@
 
 from __future__ import annotations
 
-from celery_jobman.admin.reading import ReadOnlyAdmin
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from celery_jobman.admin import frame
+from celery_jobman.admin.page.drawing import draw
+from celery_jobman.admin.page.layout import REGIONS
+from celery_jobman.admin.page.regions import Subject
+from celery_jobman.admin.page.wire import visible
+from celery_jobman.admin.reading import ReadOnlyAdmin, as_uuid
+from celery_jobman.admin.routes import address, visible_job
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+    from celery_jobman.models import Job
 
 
 class PageScreen(ReadOnlyAdmin):
     """A job's own page instead of Django's form."""
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",  # noqa: ARG002 - Django's signature
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show a job; whoever may not see it is told that there is none."""
+        if request.method not in {"GET", "HEAD"}:
+            raise PermissionDenied
+        job = self._visible(request, unquote(object_id))
+        if job is None:
+            return self._nowhere(request)
+        return self._page(request, job, extra_context or {})
+
+    def _nowhere(self, request: HttpRequest) -> HttpResponse:
+        """Lead to the index, as Django's admin does for what does not exist."""
+        text = _("There is no such job, or you may not see it.")
+        self.message_user(request, text, messages.WARNING)
+        site = self.admin_site.name
+        return HttpResponseRedirect(reverse(f"{site}:index", current_app=site))
+
+    def _visible(self, request: HttpRequest, object_id: str) -> Job | None:
+        job_id = as_uuid(object_id)
+        try:
+            return visible_job(self, request, job_id) if job_id else None
+        except Http404:
+            return None
+
+    def _page(self, request: HttpRequest, job: Job, extra_context: dict[str, Any]) -> HttpResponse:
+        subject = Subject(self, request, job, timezone.now())
+        drawn = [draw(subject, region) for region in REGIONS]
+        context = {
+            "regions": [region for region in drawn if region],
+            "order": " ".join(region.name for region in REGIONS),
+            "state_url": address(self, "state", pk=job.pk),
+            "now": subject.now,
+        }
+        title = visible(job.label or job.task)
+        template = "job/page.html"
+        return frame.response(
+            self, request, template, title=title, job=job, **{**context, **extra_context}
+        )

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from celery_jobman.admin.page.regions import Region
+from celery_jobman.admin.steering import history
+from celery_jobman.admin.steering.offers import offers
 
 if TYPE_CHECKING:
-    from celery_jobman.admin.page.regions import Region
+    from celery_jobman.admin.page.regions import Subject
 
-BUTTONS: tuple[Region, ...] = ()
-HISTORY: tuple[Region, ...] = ()
+
+def _buttons(subject: Subject) -> dict[str, Any]:
+    found = offers(subject.admin, subject.request, subject.job)
+    if not found:
+        return {}
+    return {"offers": found, "job": subject.job, "request": subject.request}
+
+
+def _history(subject: Subject) -> dict[str, Any]:
+    events = history.of(subject.job)
+    return {"events": events, "limit": history.LIMIT, "now": subject.now} if events else {}
+
+
+BUTTONS: tuple[Region, ...] = (Region("buttons", _buttons),)
+HISTORY: tuple[Region, ...] = (Region("history", _history),)

@@ -124,10 +124,10 @@ def test_lists_ask_the_same_number_of_queries_however_long_they_are(
     url = _url(Job, "changelist")
     admin_client.get(url)
 
-    with django_assert_num_queries(4) as asked:  # session, user, count, page
+    with django_assert_num_queries(5) as asked:  # session, user, page, tasks, queues
         admin_client.get(url)
 
-    page = asked.captured_queries[-1]["sql"]
+    page = asked.captured_queries[2]["sql"]
     assert not any(f'"{big}"' in page.replace("`", '"') for big in ("args", "message", "result"))
 
 

@@ -5,7 +5,9 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import IntegrityError
 
+from celery_jobman.core import forks
 from celery_jobman.core.forks import INHERITED, fork
 from celery_jobman.exceptions import JobNotFound, UnknownStep
 from celery_jobman.models import Job, JobAction, StepState
@@ -143,3 +145,31 @@ def test_a_fork_is_three_statements_and_three_more_with_a_step(budget: Budget) -
         fork(original.id, now=NOON, actor="ana")
     with budget(7):
         fork(original.id, now=NOON, actor="ana", from_step="load")
+
+
+def test_the_same_new_id_makes_one_fork() -> None:
+    original, new_id = full_job(), uuid4()
+
+    first = fork(original.id, now=NOON, new_id=new_id)
+    second = fork(original.id, now=NOON, new_id=new_id)
+
+    assert first.id == second.id == new_id
+    assert JobAction.objects.count() == 1
+
+
+def test_two_at_once_make_one_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    original, new_id = full_job(), uuid4()
+    fork(original.id, now=NOON, new_id=new_id)
+    look = forks._twin
+    answers = iter([None])
+    monkeypatch.setattr(forks, "_twin", lambda *asked: next(answers, look(*asked)))
+
+    assert fork(original.id, now=NOON, new_id=new_id).id == new_id
+    assert JobAction.objects.count() == 1
+
+
+def test_the_id_of_another_job_is_not_taken() -> None:
+    taken = finished_job()
+
+    with pytest.raises(IntegrityError):
+        fork(full_job().id, now=NOON, new_id=taken.id)

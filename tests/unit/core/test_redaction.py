@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from celery_jobman.conf import Settings
-from celery_jobman.core.redaction import MASK, preview, redacted
+from celery_jobman.core.redaction import MASK, editable, preview, redacted, unmasked
+from celery_jobman.exceptions import MaskMoved
 
 if TYPE_CHECKING:
     from pytest_django import Settings as Project
@@ -134,3 +135,76 @@ def test_every_preview_fits_its_column_and_every_database(
     assert len(line) <= 200
     assert "\x00" not in line
     assert json.dumps(line, ensure_ascii=False).encode("utf-8")
+
+
+STORED = {
+    "limit": 3,
+    "card": {"number": "4711", "token": "hush"},
+    "rows": [{"id": 1, "token": "a"}, {"id": 2, "token": "b"}],
+    "due": {"__type__": "date", "__value__": "2026-01-31"},
+}
+
+
+def test_what_is_not_touched_keeps_what_is_stored() -> None:
+    assert unmasked(editable(STORED), STORED) == STORED
+
+
+def test_an_editable_copy_shows_no_secret() -> None:
+    shown = json.dumps(editable(STORED))
+
+    assert "hush" not in shown
+    assert '"b"' not in shown
+    assert "__type__" in shown
+
+
+def test_what_is_edited_is_new() -> None:
+    edited = editable(STORED)
+    edited["limit"], edited["card"]["token"] = 4, "new"
+
+    found = unmasked(edited, STORED)
+
+    assert found == {**STORED, "limit": 4, "card": {"number": "4711", "token": "new"}}
+
+
+def test_an_items_own_mask_outlives_an_edit_beside_it() -> None:
+    edited = editable(STORED)
+    edited["rows"][1]["id"] = 5
+
+    assert unmasked(edited, STORED)["rows"][1] == {"id": 5, "token": "b"}
+
+
+def test_items_before_a_new_last_one_keep_their_secrets() -> None:
+    edited = editable(STORED)
+    edited["rows"].append({"id": 3, "token": "c"})
+
+    assert [row["token"] for row in unmasked(edited, STORED)["rows"]] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("edited", "path"),
+    [
+        ({"limit": MASK}, "limit"),
+        ({"new": {"token": MASK}}, "new.token"),
+        ({"card": {"number": MASK}}, "card.number"),
+        ({"card": [MASK]}, "card[0]"),
+        ({"token": MASK}, "token"),
+        ({"rows": [{"id": 2, "token": MASK}]}, "rows[0].token"),
+        ({"rows": [{"id": 2, "token": MASK}, {"id": 1, "token": MASK}]}, "rows[0].token"),
+        (MASK, ""),
+    ],
+)
+def test_a_mask_that_was_moved_names_its_place(edited: Any, path: str) -> None:
+    with pytest.raises(MaskMoved) as caught:
+        unmasked(edited, STORED)
+
+    assert caught.value.path == path
+
+
+def test_a_stored_value_that_looks_like_a_mask_is_itself() -> None:
+    assert unmasked({"limit": MASK}, {"limit": MASK}) == {"limit": MASK}
+
+
+def test_what_celery_wraps_is_masked_inside() -> None:
+    wrapped = {"__type__": "custom", "__value__": {"token": "t0p", "day": 1}}
+
+    assert redacted([wrapped], ("token",)) == [{"token": MASK, "day": 1}]

@@ -1,0 +1,178 @@
+"""Rows: the cells of a job in the list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from django.db.models.functions import Left
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+
+from celery_jobman.admin import badges
+from celery_jobman.admin.access import Deed, may
+from celery_jobman.admin.routes import page_of
+from celery_jobman.insight import wording
+from celery_jobman.models import Worker
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime, timedelta
+
+    from django.contrib.admin import ModelAdmin
+    from django.db.models import QuerySet
+    from django.http import HttpRequest
+    from django.utils.safestring import SafeString
+
+    from celery_jobman.models import Job
+
+#: Columns that no list shows and that may be long.
+HEAVY = ("args", "kwargs", "message", "result", "error_message", "dispatch_error")
+#: Characters of an error message that are read, and of an error that are shown.
+READ, SHOWN = 300, 120
+#: Where a job keeps its row.
+_ROW = "_jobman_row"
+#: What stands where there is nothing to tell.
+NOTHING = "\N{EN DASH}"
+
+
+def light(queryset: QuerySet[Job]) -> QuerySet[Job]:
+    """Return the rows without what the list does not show."""
+    lighter = queryset.defer(*HEAVY, "declared_steps", "attribs")
+    return lighter.annotate(jobman_error=Left("error_message", READ))
+
+
+def dressed(admin: ModelAdmin[Any], request: HttpRequest, jobs: Iterable[Job]) -> list[Job]:
+    """Return the jobs that the user may see, each with its :class:`Row`."""
+    seen = [job for job in jobs if admin.has_view_permission(request, job)]
+    hosts = dict(
+        Worker.objects.filter(pk__in={job.worker_id for job in seen if job.worker_id}).values_list(
+            "pk", "hostname"
+        )
+    )
+    now = timezone.now()
+    for job in seen:
+        host = hosts.get(job.worker_id, "") if job.worker_id else ""
+        vars(job)[_ROW] = Row(admin, request, job, now, host)
+    return seen
+
+
+def of(job: Job) -> Row:
+    """Return the row of a job that was dressed."""
+    row: Row = vars(job)[_ROW]
+    return row
+
+
+@lru_cache(maxsize=256)
+def _drawn(badge: badges.Badge) -> SafeString:
+    # A page shows few different ones, and drawing each took a fifth of its time.
+    return render_to_string("admin/jobman/_badge.html", {"badge": badge})
+
+
+@dataclass(frozen=True)
+class Row:
+    """A job as one user sees it at one moment."""
+
+    admin: ModelAdmin[Any]
+    request: HttpRequest
+    job: Job
+    now: datetime
+    host: str
+
+    #: Cells that change while a job runs.
+    LIVE = ("state", "name", "attempts", "waited", "ran", "started", "worker")
+
+    def cell(self, name: str, label: str = "") -> SafeString:
+        """Return a cell, marked so that the page's script can renew it."""
+        return format_html(
+            '<div data-job="{}" data-cell="{}">{}{}</div>',
+            self.job.pk,
+            name,
+            format_html('<span class="jm-label">{}</span> ', label) if label else "",
+            format_html('<div class="jm-cell">{}</div>', getattr(self, name)()),
+        )
+
+    def live(self) -> dict[str, str]:
+        """Return the insides of the cells that change."""
+        return {name: format_html("{}", getattr(self, name)()) for name in self.LIVE}
+
+    def state(self) -> SafeString:
+        """Return the badge."""
+        return _drawn(badges.of(self.job, self.now))
+
+    def name(self) -> SafeString:
+        """Return the task, its id, and what there is to tell of it."""
+        job = self.job
+        running = job.state == State.RUNNING
+        context = {
+            "job": job,
+            "href": page_of(self.admin, job.pk),
+            "short": str(job.pk)[-8:],
+            "progress": wording.progress(job) if running else "",
+            "measured": running and bool(job.progress_total),
+            "error": self._error() if job.state == State.FAILED else "",
+            "origin": page_of(self.admin, job.retry_of) if job.retry_of else "",
+            "origin_short": str(job.retry_of)[-8:],
+        }
+        return render_to_string("admin/jobman/list/_job.html", context)
+
+    def _error(self) -> str:
+        if not may(self.request.user, Deed.VIEW_LOG, self.job):
+            return ""
+        message = getattr(self.job, "jobman_error", "").strip().partition("\n")[0]
+        line = wording.error(self.job.error_class, wording.one_line(message))
+        return wording.fitted(line, SHOWN)
+
+    def queue(self) -> str:
+        """Return the queue."""
+        return self.job.queue
+
+    def priority(self) -> str:
+        """Return the priority."""
+        return NOTHING if self.job.priority is None else str(self.job.priority)
+
+    def attempts(self) -> str:
+        """Return the attempt, and the failures that are allowed."""
+        job = self.job
+        return f"{job.attempt}/{job.max_attempts}" if job.max_attempts else str(job.attempt)
+
+    def waited(self) -> str:
+        """Return how long it waited, or waits, to be started."""
+        job = self.job
+        since = job.queued_at or job.created_at
+        if job.state == State.QUEUED:
+            return self._for(self.now - since)
+        return self._for(job.started_at - since) if job.started_at else NOTHING
+
+    def ran(self) -> str:
+        """Return how long its last attempt took, or takes."""
+        job = self.job
+        if job.started_at is None or job.state not in {State.RUNNING, *self._ended()}:
+            return NOTHING
+        return self._for((job.finished_at or self.now) - job.started_at)
+
+    def _ended(self) -> set[str]:
+        return {self.job.state} if self.job.finished_at else set()
+
+    def _for(self, duration: timedelta) -> str:
+        return NOTHING if duration.total_seconds() < 0 else wording.lasting(duration)
+
+    def started(self) -> SafeString | str:
+        """Return when its last attempt began."""
+        moment = self.job.started_at
+        if moment is None:
+            return NOTHING
+        return format_html(
+            '<time datetime="{}" title="{}">{}</time>',
+            moment.isoformat(),
+            wording.at(moment),
+            wording.ago(moment, self.now),
+        )
+
+    def worker(self) -> str:
+        """Return the worker's name."""
+        return self.host or (_("unknown") if self.job.worker_id else NOTHING)

@@ -1,0 +1,189 @@
+"""Payloads: what a job was given and what it gave back, as text that may be shown.
+
+Columns hold JSON text that a worker wrote, or whatever stood there before: what cannot be read
+cannot be masked, and is hidden as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.db.models import Case, F, TextField, When
+from django.db.models.functions import Length
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from celery_jobman.admin.access import Deed
+from celery_jobman.admin.log.lines import plain
+from celery_jobman.core.redaction import MASK, redacted
+from celery_jobman.models import Job, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from uuid import UUID
+
+#: Characters of one value that a page shows.
+INLINE = 64 * 1024
+#: Characters of one value that the page of revealed values shows.
+REVEALED = 1024 * 1024
+#: Checkpoints that a page shows.
+STEPS = 100
+
+
+class Kind(NamedTuple):
+    """One sort of data, and who may see it."""
+
+    title: Any
+    deed: Deed
+
+
+#: In the order of the page; the names are those of addresses.
+KINDS = {
+    "args": Kind(gettext_lazy("Arguments"), Deed.VIEW_ARGS),
+    "kwargs": Kind(gettext_lazy("Keyword arguments"), Deed.VIEW_ARGS),
+    "result": Kind(gettext_lazy("Result"), Deed.VIEW_RESULT),
+    "steps": Kind(gettext_lazy("Checkpoints"), Deed.VIEW_RESULT),
+    "tags": Kind(gettext_lazy("Tags"), Deed.VIEW),
+    "attribs": Kind(gettext_lazy("Attributes"), Deed.VIEW),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Text that is no JSON."""
+
+    text: str
+
+
+class Shown(NamedTuple):
+    """A value as text."""
+
+    name: str
+    title: Any
+    text: str
+    #: Masked values in it.
+    hidden: int
+    #: There is more than is shown.
+    is_cut: bool
+
+
+class Value(NamedTuple):
+    """A value of a job: parsed JSON, or ``Unreadable``."""
+
+    json: Any
+    #: Checkpoints were left out.
+    is_part: bool = False
+
+
+def load(job_id: UUID, names: Iterable[str], *, whole: bool = False) -> dict[str, Value]:
+    """Return values of a job by their names, those that there are, in two queries.
+
+    Args:
+        job_id: The job.
+        names: Some of ``KINDS``.
+        whole: All checkpoints, however many and large.
+    """
+    wanted = list(names)
+    columns = [name for name in wanted if name != "steps"]
+    row = Job.objects.values(*columns).get(pk=job_id) if columns else {}
+    found = {name: _value(name, row[name]) for name in columns}
+    if "steps" in wanted:
+        found["steps"] = _checkpoints(job_id, whole=whole)
+    return {name: value for name in wanted if (value := found[name]) is not None}
+
+
+def _value(name: str, column: Any) -> Value | None:
+    if name in {"tags", "attribs"}:
+        return Value(column) if column else None
+    return None if column is None else Value(_parsed(column))
+
+
+def _checkpoints(job_id: UUID, *, whole: bool) -> Value | None:
+    steps = Step.objects.filter(job_id=job_id, superseded=0, result__isnull=False)
+    short = When(size__lte=INLINE, then=F("result"))
+    text = F("result") if whole else Case(short, output_field=TextField(null=True))
+    sized = steps.annotate(size=Length("result"), text=text).order_by("position")
+    rows = list(sized.values_list("name", "text")[: None if whole else STEPS + 1])
+    found = {name: _checkpoint(text) for name, text in (rows if whole else rows[:STEPS])}
+    is_part = len(rows) > len(found) or any(text is None for _name, text in rows)
+    return Value(found, is_part) if found else None
+
+
+def _checkpoint(text: str | None) -> Any:
+    if text is None:
+        return _("(too large to be shown here; it is in the download)")
+    return _parsed(text)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return Unreadable(text)
+
+
+def masked(name: str, value: Value, room: int | None = INLINE) -> Shown:
+    """Return a value with its secrets masked, at most ``room`` characters of it."""
+    hidden: list[str] = []
+
+    def hide(item: Any) -> Any:
+        if isinstance(item, Unreadable) or item == MASK:
+            hidden.append(name)
+            return _("%(mask)s (hidden)") % {"mask": MASK}
+        return None
+
+    try:
+        text, is_cut = _written(_walked(redacted(value.json), hide), room)
+    except RecursionError:
+        text, is_cut = hide(MASK), False
+    return Shown(name, KINDS[name].title, text, len(hidden), is_cut or value.is_part)
+
+
+def revealed(name: str, value: Value, room: int | None = REVEALED) -> Shown:
+    """Return a value as it is, at most ``room`` characters of it."""
+    title = KINDS[name].title
+    if isinstance(value.json, Unreadable):
+        text = plain(value.json.text)
+        return Shown(name, title, text[:room], 0, room is not None and len(text) > room)
+    try:
+        text, is_cut = _written(_walked(value.json, _text_of), room)
+    except RecursionError:
+        text, is_cut = _("It is nested too deeply to be shown."), False
+    return Shown(name, title, text, 0, is_cut)
+
+
+def _text_of(item: Any) -> str | None:
+    return item.text if isinstance(item, Unreadable) else None
+
+
+def _walked(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a copy of a value in which ``change`` replaced what it gave an answer for."""
+    changed = change(value)
+    if changed is not None:
+        return changed
+    if isinstance(value, dict):
+        return {key: _walked(item, change) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_walked(item, change) for item in value]
+    return value
+
+
+def _written(value: Any, room: int | None) -> tuple[str, bool]:
+    """Return a value as indented JSON, and whether that is not all of it."""
+    parts: list[str] = []
+    length = 0
+    for part in pretty(value):
+        parts.append(part)
+        length += len(part)
+        if room is not None and length > room:
+            return plain("".join(parts)[:room]), True
+    return plain("".join(parts)), False
+
+
+def pretty(value: Any) -> Iterator[str]:
+    """Yield a value as indented JSON, a piece at a time."""
+    # Written piece by piece, so that the rest of 10 MB costs nothing.
+    encoder = json.JSONEncoder(indent=2, ensure_ascii=False, default=str)
+    return encoder.iterencode(value)

@@ -1,0 +1,46 @@
+"""Drawing: a region as HTML, with a version that tells whether it changed."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+from django.template.loader import render_to_string
+
+if TYPE_CHECKING:
+    from django.utils.safestring import SafeString
+
+    from celery_jobman.admin.page.regions import Region, Subject
+
+#: A form's token is another one in every answer, and means the same.
+TOKEN = re.compile(r'<input[^>]*name="csrfmiddlewaretoken"[^>]*>')
+
+
+class Drawn(NamedTuple):
+    """A region as the page holds it."""
+
+    name: str
+    html: SafeString
+    version: str
+
+
+def draw(subject: Subject, region: Region) -> Drawn | None:
+    """Return a region; None when there is nothing in it, or the user may not see it."""
+    if not subject.may(region.deed):
+        return None
+    context = region.context(subject)
+    if not context:
+        return None
+    surroundings = {"job": subject.job, "now": subject.now, "subject": subject}
+    html = render_to_string(
+        f"admin/jobman/job/_{region.name}.html",
+        {**surroundings, **context},
+        request=subject.request,
+    )
+    return Drawn(region.name, html, version(html))
+
+
+def version(html: str) -> str:
+    """Return a short text that differs when what is shown differs."""
+    return blake2b(TOKEN.sub("", html).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,45 @@
+"""Live: what changed on a job's page since it was drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpResponseNotAllowed, JsonResponse
+from django.utils import timezone
+
+from celery_jobman.admin.page.drawing import draw
+from celery_jobman.admin.page.layout import REGIONS
+from celery_jobman.admin.page.regions import Subject
+from celery_jobman.admin.routes import visible_job
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.contrib.admin import ModelAdmin
+    from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
+
+    from celery_jobman.admin.page.regions import Region
+
+
+def state(admin: ModelAdmin[Any], request: HttpRequest, *, pk: UUID) -> HttpResponseBase:
+    """Return the live regions that are no longer as the page says it holds them.
+
+    The page sends the version of each of its regions (``?header=…&progress=…``).  A region
+    that is gone comes with an empty version.
+    """
+    if request.method not in {"GET", "HEAD"}:
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    job = visible_job(admin, request, pk)
+    subject = Subject(admin, request, job, timezone.now())
+    live = [region for region in REGIONS if region.live]
+    drawn = {region.name: _drawn(subject, region) for region in live}
+    changed = {
+        name: part for name, part in drawn.items() if part["version"] != request.GET.get(name, "")
+    }
+    return JsonResponse({"final": job.is_final, "at": subject.now.isoformat(), "regions": changed})
+
+
+def _drawn(subject: Subject, region: Region) -> dict[str, str]:
+    drawn = draw(subject, region)
+    return {"version": drawn.version, "html": drawn.html} if drawn else {"version": "", "html": ""}

@@ -1,0 +1,44 @@
+"""The pages that the checks go through, by a title; ``{name}`` is the id of that job."""
+
+from __future__ import annotations
+
+from typing import Final
+
+LIST: Final = "/admin/jobman/job/"
+
+LISTS: Final = {
+    "the list": LIST,
+    "the failed ones": f"{LIST}?state=failed",
+}
+
+JOBS: Final = (
+    "scheduled",
+    "blocked",
+    "queued",
+    "running",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "skipped",
+    "retrying",
+    "cancelling",
+    "lost",
+    "hostile",
+)
+
+PAGES: Final = {f"a {name} job": f"{LIST}{{{name}}}/change/" for name in JOBS}
+
+#: The pages of the verbs, each with a job that it is for.
+VERBS: Final = {
+    "cancelling": f"{LIST}{{running}}/cancel/",
+    "cancelling by force": f"{LIST}{{cancelling}}/cancel/",
+    "retrying": f"{LIST}{{succeeded}}/retry/",
+    "retrying from a step": f"{LIST}{{failed}}/retry-from/",
+    "retrying with other arguments": f"{LIST}{{failed}}/edit-retry/",
+    "changing the priority": f"{LIST}{{queued}}/priority/",
+    "rescheduling": f"{LIST}{{scheduled}}/reschedule/",
+    "retrying what runs": f"{LIST}{{running}}/retry/",
+    "retrying hostile arguments": f"{LIST}{{hostile}}/edit-retry/",
+}
+
+SCREENS: Final = {**LISTS, **PAGES, **VERBS}

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from celery_jobman.admin.page.regions import Subject
+from celery_jobman.admin.page.spans import MOST_ROWS, fewer, spans
+from celery_jobman.admin.page.timeline import timeline
+from celery_jobman.models import StepState
+from tests.factories import (
+    EARLIER,
+    NOON,
+    attempt,
+    checkpoint,
+    finished_job,
+    queued_job,
+    running_job,
+)
+
+if TYPE_CHECKING:
+    from celery_jobman.models import Job
+
+pytestmark = pytest.mark.django_db
+
+
+def subject(job: Job) -> Subject:
+    return Subject(None, None, job, NOON)  # type: ignore[arg-type]
+
+
+def labels(job: Job) -> list[str]:
+    drawing = timeline(subject(job))["drawing"]
+    tree = ET.fromstring(drawing)  # noqa: S314 - drawn here
+    return [part.attrib["aria-label"] for part in tree.iter("g") if part.get("role") == "listitem"]
+
+
+def test_a_job_that_never_began_has_no_timeline() -> None:
+    assert timeline(subject(queued_job(declared_steps=["a"]))) == {}
+
+
+def test_every_row_says_what_it_shows() -> None:
+    job = running_job(attempt=2, started_at=NOON - timedelta(seconds=60), declared_steps=["c", "d"])
+    job.current_step = "c"
+    attempt(job, number=1, started_at=EARLIER, finished_at=EARLIER + timedelta(seconds=90))
+    checkpoint(job, "a", started_at=EARLIER, finished_at=EARLIER + timedelta(seconds=30))
+
+    assert labels(job) == [
+        "Attempt 1, Failed, ran 1m 30s",
+        "a, Succeeded, ran 30s, reused from attempt 1",
+        "Attempt 2, Running, waited 2m 30s, ran 1m",
+        "c, Running, ran 1m",
+        "d, Not begun",
+    ]
+
+
+def test_the_table_tells_the_same_as_the_drawing() -> None:
+    job = finished_job()
+    attempt(job)
+    checkpoint(job, "a")
+
+    lines = timeline(subject(job))["lines"]
+
+    assert [(line.name, line.ran) for line in lines] == [("Attempt 1", "5m"), ("a", "5m")]
+
+
+def test_a_step_left_open_ends_with_its_attempt() -> None:
+    job = finished_job()
+    attempt(job)
+    checkpoint(job, "rows", state=StepState.RUNNING, finished_at=None)
+
+    assert "rows, Running, ran 5m" in labels(job)
+
+
+def test_bars_stay_inside_the_drawing_even_when_clocks_disagree() -> None:
+    job = finished_job(created_at=NOON + timedelta(hours=1))
+    attempt(job, started_at=NOON, finished_at=EARLIER)
+    checkpoint(job, "a", started_at=NOON, finished_at=EARLIER)
+
+    drawing = timeline(subject(job))["drawing"]
+
+    bars = re.findall(r'<rect [^>]*x="([\d.]+)"[^>]*width="([\d.]+)"', drawing)
+    assert bars
+    assert all(float(x) + float(width) <= 1000 for x, width in bars)
+
+
+def test_many_steps_that_look_alike_become_one_row() -> None:
+    job = finished_job()
+    attempt(job)
+    for number in range(MOST_ROWS + 10):
+        checkpoint(job, f"page {number}", position=number)
+
+    rows, hidden = fewer(spans(subject(job)))
+
+    assert [row.name for row in rows] == ["Attempt 1", "page # \N{MULTIPLICATION SIGN}210"]
+    assert hidden == 0
+
+
+def test_of_many_rows_that_differ_the_latest_remain() -> None:
+    job = finished_job()
+    attempt(job)
+    for number in range(MOST_ROWS + 10):
+        name = "x" * number + "y"
+        checkpoint(job, name[-190:] + "z" * (number % 7), position=number) if number < 190 else None
+        if number >= 190:
+            checkpoint(job, "q" * (number - 100), position=number)
+
+    rows, hidden = fewer(spans(subject(job)))
+
+    assert len(rows) == MOST_ROWS
+    assert hidden == 11
+
+
+def test_names_cannot_leave_the_drawing() -> None:
+    job = finished_job()
+    attempt(job)
+    checkpoint(job, '"><script>alert(1)</script>\x00'.replace("\x00", "\x07"))
+
+    drawing = timeline(subject(job))["drawing"]
+
+    assert "<script" not in drawing
+    ET.fromstring(drawing)  # noqa: S314 - drawn here

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.template import Context, Template
+
+from tests.factories import NOON
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        ({}, ""),
+        ({"csp_nonce": "abc"}, 'nonce="abc"'),
+        ({"request": SimpleNamespace(csp_nonce='a"b')}, 'nonce="a&quot;b"'),
+        ({"request": SimpleNamespace()}, ""),
+    ],
+)
+def test_a_tag_carries_the_nonce_of_the_page_if_there_is_one(
+    context: dict[str, Any], expected: str
+) -> None:
+    template = Template("{% load jobman %}{% jobman_nonce %}")
+
+    assert template.render(Context(context)) == expected
+
+
+def test_a_moment_is_told_in_the_pages_zone() -> None:
+    template = Template("{% load jobman %}{{ moment|jobman_at }}")
+
+    assert template.render(Context({"moment": NOON})) == "2030-01-01 12:00:00 UTC"

@@ -105,6 +105,7 @@ def _claim(task: Task) -> Run | None:
         header = _next(header)
     if header.get("redelivered"):
         task.request.delivery_info = {**(task.request.delivery_info or {}), "redelivered": True}
+    task.request.eta = header.get("eta", task.request.eta)
     trigger = header.get("trigger", "automatic")
     job_id = UUID(header["job"])
     if identity.is_stopping() and not task.request.is_eager:

@@ -191,6 +191,8 @@ def header(job: Job) -> dict[str, Any]:
         "attempt": job.attempt + 1,
         "trigger": job.trigger,
         "redelivered": job.trigger in REDELIVERED,
+        # The delay was held in the database; ``request.eta`` still tells of it.
+        **({"eta": job.available_at.isoformat()} if job.available_at else {}),
     }
 
 

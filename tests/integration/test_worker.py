@@ -218,6 +218,19 @@ def test_a_released_job_comes_again_without_a_failure(employ: Make) -> None:
     assert (job.state, job.return_value, job.failures, job.releases) == (State.SUCCEEDED, 3, 0, 2)
 
 
+def test_a_delayed_job_still_knows_its_eta(employ: Make) -> None:
+    def when(self: Any) -> str | None:
+        return self.request.eta  # type: ignore[no-any-return]
+
+    task = employ(when)
+    delayed, direct = task.apply_async(countdown=0.2), task.delay()
+    due = job_of(delayed).available_at
+
+    assert due is not None
+    assert ended(delayed).return_value == due.isoformat()
+    assert ended(direct).return_value is None
+
+
 def test_a_countdown_is_waited_for_in_the_database(employ: Make) -> None:
     result = employ(add).apply_async((1,), countdown=0.2)
     before = job_of(result).state

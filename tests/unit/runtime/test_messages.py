@@ -198,6 +198,10 @@ def test_our_header_names_the_job_the_delivery_and_the_attempt() -> None:
     }  # fmt: skip
 
 
+def test_the_header_of_a_delayed_job_tells_when_it_was_due() -> None:
+    assert header(unsaved_job(available_at=NOON))["eta"] == NOON.isoformat()
+
+
 def test_an_old_header_of_ours_is_replaced(task: Task) -> None:
     job = composed(task, headers={HEADER: {"job": "another"}, "tenant": "t1"})
 

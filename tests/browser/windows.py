@@ -67,7 +67,7 @@ class Window:
             java_script_enabled=javascript,
             viewport={"width": 1280, "height": 900},
         )
-        self._context.set_default_timeout(8_000)
+        self._context.set_default_timeout(40_000)
         self._context.add_cookies([{"name": "sessionid", "value": session, "url": url}])
         self.page: Page = self._context.new_page()
         if javascript:

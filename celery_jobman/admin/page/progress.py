@@ -123,10 +123,16 @@ def left(seconds: float) -> str:
     return ngettext("about %(count)s day left", "about %(count)s days left", days) % {"count": days}
 
 
+def _is_of_an_earlier_attempt(job: Job) -> bool:
+    reported, began = job.progress_at, job.started_at
+    running = job.state == State.RUNNING
+    return bool(running and reported and began and reported < began)
+
+
 def progress(subject: Subject) -> dict[str, Any]:
     """Return the bar and what is written beside it; nothing when the job reported nothing."""
     job = subject.job
-    if job.progress_current is None:
+    if job.progress_current is None or _is_of_an_earlier_attempt(job):
         return {}
     course = Course(job, subject.now, job.progress_current)
     silent = course.silence

@@ -22,6 +22,11 @@ def test_a_job_that_reported_nothing_shows_nothing() -> None:
     assert shown(progress_current=None) == {}
 
 
+def test_what_an_earlier_attempt_reported_is_not_this_ones() -> None:
+    assert shown(progress_current=7, progress_at=NOON - timedelta(seconds=101)) == {}
+    assert shown(progress_current=7, progress_at=NOON - timedelta(seconds=100)) != {}
+
+
 def test_it_tells_how_much_how_fast_and_how_long() -> None:
     told = shown(progress_current=4_200, progress_total=10_000, progress_unit="rows")
 

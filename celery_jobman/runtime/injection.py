@@ -42,14 +42,20 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     for job in running.active():
         if job.injected and job.in_body and job.stop is not None:
             job.injected = False
+            if job.guarded:
+                return  # it stops at the checkpoint that follows
             raise job.stop
     if callable(_others):
         _others(number, frame)
 
 
 def interrupt(job: RunningJob) -> None:
-    """Raise ``job.stop`` inside the job's body."""
-    if not job.in_body or job.stop is None:
+    """Raise ``job.stop`` inside the job's body.
+
+    Not while the body is in a statement of ours: a connection that is left in the middle of
+    one is of no use any more, and the checkpoint that follows stops the body as well.
+    """
+    if not job.in_body or job.stop is None or job.guarded:
         return
     job.injected = True
     if job.thread == threading.main_thread().ident and SIGNAL is not None:

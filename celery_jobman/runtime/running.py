@@ -80,7 +80,9 @@ class RunningJob:
         self.reported: tuple[Progress | None, str] = (None, "")
         self.connection = connections[home()]
         self.flushed_at = time.monotonic()
-        self.runner = StepRunner(run.job_id, run.number, self.checkpoint, through)
+        #: How deep the body is in statements of ours, which no stop may break.
+        self.guarded = 0
+        self.runner = StepRunner(run.job_id, run.number, self.checkpoint, self._through)
 
     @property
     def id(self) -> UUID:
@@ -169,6 +171,14 @@ class RunningJob:
             if requested is not None:
                 self.stop = self.stop or JobCancelled
         self.news_at = time.monotonic()
+
+    def _through(self, call: Callable[[], Any]) -> Any:
+        """Make a call of ours to the database; a checkpoint follows, where a stop takes effect."""
+        self.guarded += 1
+        try:
+            return through(call)
+        finally:
+            self.guarded -= 1
 
     def release(self, delay: float = 0.0) -> None:
         """Put the job back, to run again in ``delay`` seconds; counts as no failure."""

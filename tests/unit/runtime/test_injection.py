@@ -148,3 +148,19 @@ def test_where_there_is_no_such_signal_nothing_is_installed(
     injection.prepare()
 
     assert signal.getsignal(signal.SIGUSR1) is before
+
+
+def test_a_statement_of_ours_is_not_broken_by_a_stop(job: RunningJob, others: list[int]) -> None:
+    stopped: list[str] = []
+
+    def statement() -> None:
+        injection.interrupt(job)  # asked for now: left out
+        job.injected = True  # asked for a moment ago: arrives now
+        signal.raise_signal(signal.SIGUSR1)
+        stopped.append("statement ended")
+
+    job._through(statement)
+
+    assert (stopped, others, job.injected) == (["statement ended"], [], False)
+    with pytest.raises(JobCancelled):
+        job.checkpoint()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ ARGUMENTS: Final = (
     "--disable-sync",
     "--no-first-run",
 )
+
+#: Milliseconds that a page is given to fall silent.
+PATIENCE: Final = 10_000
 
 RULES: Final = ("wcag2a", "wcag2aa", "wcag21aa", "wcag22aa")
 
@@ -87,8 +91,15 @@ class Window:
         return self.page
 
     def settle(self) -> None:
-        """Wait until the scripts have asked for what they ask for first."""
-        self.page.wait_for_load_state("networkidle")
+        """Wait until the scripts have asked for what they ask for first.
+
+        A page that asks again and again is never idle on a busy machine; it has waited enough.
+        """
+        from playwright.sync_api import TimeoutError as Impatience  # noqa: PLC0415 - may be missing
+
+        self.page.wait_for_load_state("load")
+        with contextlib.suppress(Impatience):
+            self.page.wait_for_load_state("networkidle", timeout=PATIENCE)
 
     def recolour(self, *, dark: bool) -> None:
         """Show the page as a system with a dark or a light theme does."""

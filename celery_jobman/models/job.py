@@ -206,6 +206,16 @@ class Job(JobmanModel):
                 name="jobman_job_failure_idx",
                 condition=Q(state=State.FAILED),
             ),
+            models.Index(
+                fields=["retry_of"],
+                name="jobman_job_fork_idx",
+                condition=Q(retry_of__isnull=False),
+            ),
+            models.Index(
+                fields=["parent_id"],
+                name="jobman_job_child_idx",
+                condition=Q(parent_id__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -13,7 +13,7 @@ from django.contrib.admin.views.main import SEARCH_VAR
 from django.contrib.admin.views.main import ChangeList as DjangoChangeList
 from django.utils.functional import cached_property
 
-from celery_jobman.admin.listing import rows
+from celery_jobman.admin.listing import limits, names, rows
 from celery_jobman.admin.reading import as_uuid
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class Page(NamedTuple):
     older: bool = False
     #: The first and the last id, also of jobs that are left out for this user.
     ends: tuple[UUID, UUID] | None = None
+    #: The database stopped the search; what matches is not known.
+    stopped: bool = False
 
 
 def cursor_of(request: HttpRequest) -> Cursor | None:
@@ -86,13 +88,21 @@ class KeysetChangeList(DjangoChangeList):
 
     @cached_property
     def page(self) -> Page:
-        """The jobs that are shown."""
-        found = self._read(self.cursor)
-        if self.cursor and self.cursor.newer and not found.newer:
-            found = self._read(None)  # it is the first page, and a full one
+        """The jobs that are shown; none when reading them took too long."""
+        try:
+            with limits.limited(self.queryset.db):
+                found = self._found()
+        except limits.TookTooLong:
+            return Page([], stopped=True)
         ends = (found.jobs[0].pk, found.jobs[-1].pk) if found.jobs else None
         jobs = rows.dressed(self.model_admin, self.request, found.jobs)
         return found._replace(jobs=jobs, ends=ends)
+
+    def _found(self) -> Page:
+        found = self._read(self.cursor)
+        if self.cursor and self.cursor.newer and not found.newer:
+            return self._read(None)  # it is the first page, and a full one
+        return found
 
     def _read(self, cursor: Cursor | None) -> Page:
         jobs, size = rows.light(self.queryset), self.list_per_page
@@ -134,6 +144,6 @@ class KeysetChangeList(DjangoChangeList):
 
     @cached_property
     def names(self) -> dict[str, list[str]]:
-        """The tasks and queues that can be chosen."""
+        """The tasks, queues, owners and workers that can be chosen."""
         admin: Any = self.model_admin
-        return {each: admin.names_of(self.request, each) for each in ("task", "queue")}
+        return {each: admin.names_of(self.request, each) for each in names.NAMES}

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from celery_jobman.admin.listing import ids
+from celery_jobman.admin.listing import conditions, ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,7 +53,7 @@ class Choice(ListFilter):
 
 
 class Named(Choice):
-    """A name in a column."""
+    """A name, with the meaning that it has in a search."""
 
     def offers(self, changelist: Any) -> Iterable[tuple[str, str]]:
         """Return the names that there are."""
@@ -63,7 +63,9 @@ class Named(Choice):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
         """Keep the jobs with the name."""
-        return queryset.filter(**{self.parameter: self.value}) if self.value else queryset
+        if not self.value:
+            return queryset
+        return queryset.filter(conditions.CONDITIONS[self.parameter](self.value))
 
 
 class TaskFilter(Named):
@@ -78,6 +80,20 @@ class QueueFilter(Named):
 
     title = gettext_lazy("queue")
     parameter = "queue"
+
+
+class OwnerFilter(Named):
+    """Jobs of one user, by name."""
+
+    title = gettext_lazy("owner")
+    parameter = "owner"
+
+
+class WorkerFilter(Named):
+    """Jobs that one worker runs now."""
+
+    title = gettext_lazy("worker")
+    parameter = "worker"
 
 
 class WhenFilter(Choice):
@@ -101,3 +117,10 @@ class WhenFilter(Choice):
         if span is None:
             return queryset.none()
         return queryset.filter(pk__gte=ids.first_at(timezone.now() - span))
+
+
+def has_choice(spec: Any, changelist: Any) -> bool:
+    """Whether a filter, of ours or of the project, offers anything to choose."""
+    if not isinstance(spec, Choice) or spec.value:
+        return True
+    return any(True for _offer in spec.offers(changelist))

@@ -11,11 +11,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from celery_jobman.admin.listing import rows, tabs
+from celery_jobman.admin.listing import limits, rows, tabs
 from celery_jobman.admin.listing.changelist import CURSORS
 from celery_jobman.admin.reading import as_uuid
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.contrib.admin import ModelAdmin
     from django.db.models import QuerySet
     from django.http import HttpRequest
@@ -38,10 +40,24 @@ def states(admin: ModelAdmin[Any], request: HttpRequest) -> JsonResponse:
     wanted = [as_uuid(text) for text in request.GET.get(IDS, "").split(",")[:ROWS]]
 
     def content(found: QuerySet[Any]) -> dict[str, Any]:
-        number = tabs.capped(found.filter(pk__gt=newest), NEW) if newest else 0
-        return {"rows": _rows(admin, request, wanted), "new": _news(number)}
+        told = _newer(found, newest) if newest else {}
+        return {"rows": _rows(admin, request, wanted), "new": "", **told}
 
     return _answer(admin, request, (), content)
+
+
+def clock() -> str:
+    """Return the time, and the zone that all times on the page are in."""
+    now, zone = timezone.localtime(), timezone.get_current_timezone_name()
+    return f"{now:%H:%M:%S} {zone}"
+
+
+def _newer(found: QuerySet[Any], newest: UUID) -> dict[str, str]:
+    try:
+        with limits.limited(found.db):
+            return {"new": _news(tabs.capped(found.filter(pk__gt=newest), NEW))}
+    except limits.TookTooLong:
+        return {"trouble": limits.sentence()}
 
 
 def _rows(admin: ModelAdmin[Any], request: HttpRequest, wanted: list[Any]) -> dict[str, Any]:
@@ -63,7 +79,6 @@ def _answer(admin: Any, request: Any, without: tuple[str, ...], content: Any) ->
         request.GET.pop(name, None)
     try:
         found = admin.get_changelist_instance(request).queryset
-        now = timezone.localtime().strftime("%H:%M:%S")
-        return JsonResponse({**content(found), "at": now})
+        return JsonResponse({**content(found), "at": clock()})
     except IncorrectLookupParameters:
         return JsonResponse({"error": _("The list cannot be filtered so.")}, status=400)

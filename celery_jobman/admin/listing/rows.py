@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from django.db.models.functions import Left
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 
 from celery_jobman.admin import badges
 from celery_jobman.admin.access import Deed, may
+from celery_jobman.admin.listing import asides, names
 from celery_jobman.admin.routes import page_of
 from celery_jobman.insight import wording
 from celery_jobman.models import Worker
@@ -22,6 +23,7 @@ from celery_jobman.states import State
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime, timedelta
+    from uuid import UUID
 
     from django.contrib.admin import ModelAdmin
     from django.db.models import QuerySet
@@ -54,11 +56,19 @@ def dressed(admin: ModelAdmin[Any], request: HttpRequest, jobs: Iterable[Job]) -
             "pk", "hostname"
         )
     )
-    now = timezone.now()
+    forks, now = asides.forks_of(admin, request, seen), timezone.now()
+    owners = _owners(admin, request, seen)
     for job in seen:
         host = hosts.get(job.worker_id, "") if job.worker_id else ""
-        vars(job)[_ROW] = Row(admin, request, job, now, host)
+        owner, copies = owners.get(job.owner_id, ""), tuple(forks.get(job.pk, ()))
+        vars(job)[_ROW] = Row(admin, request, job, now, host, owner, copies)
     return seen
+
+
+def _owners(admin: ModelAdmin[Any], request: HttpRequest, jobs: Iterable[Job]) -> dict[Any, str]:
+    if "owner_name" not in admin.get_list_display(request):
+        return {}
+    return names.of_users({job.owner_id for job in jobs if job.owner_id is not None})
 
 
 def of(job: Job) -> Row:
@@ -82,9 +92,11 @@ class Row:
     job: Job
     now: datetime
     host: str
+    owner: str = ""
+    forks: tuple[UUID, ...] = ()
 
     #: Cells that change while a job runs.
-    LIVE = ("state", "name", "attempts", "waited", "ran", "started", "worker")
+    LIVE = ("state", "name", "attempts", "waited", "ran", "started", "finished", "worker")
 
     def cell(self, name: str, label: str = "") -> SafeString:
         """Return a cell, marked so that the page's script can renew it."""
@@ -115,8 +127,7 @@ class Row:
             "progress": wording.progress(job) if running else "",
             "measured": running and bool(job.progress_total),
             "error": self._error() if job.state == State.FAILED else "",
-            "origin": page_of(self.admin, job.retry_of) if job.retry_of else "",
-            "origin_short": str(job.retry_of)[-8:],
+            "aside": asides.of(self.admin, job, self.forks),
         }
         return render_to_string("admin/jobman/list/_job.html", context)
 
@@ -163,7 +174,17 @@ class Row:
 
     def started(self) -> SafeString | str:
         """Return when its last attempt began."""
-        moment = self.job.started_at
+        return self._at(self.job.started_at)
+
+    def finished(self) -> SafeString | str:
+        """Return when it ended."""
+        return self._at(self.job.finished_at)
+
+    def created(self) -> SafeString | str:
+        """Return when it was made."""
+        return self._at(self.job.created_at)
+
+    def _at(self, moment: datetime | None) -> SafeString | str:
         if moment is None:
             return NOTHING
         return format_html(
@@ -172,6 +193,15 @@ class Row:
             wording.at(moment),
             wording.ago(moment, self.now),
         )
+
+    def owner_name(self) -> str:
+        """Return whose it is."""
+        return self.owner or NOTHING
+
+    def tags(self) -> SafeString | str:
+        """Return all its tags."""
+        tags = asides.tags_of(self.job)
+        return format_html_join(", ", "{}", ((asides.drawn(tag),) for tag in tags)) or NOTHING
 
     def worker(self) -> str:
         """Return the worker's name."""

@@ -12,9 +12,26 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from celery_jobman.admin.access import Deed, may
-from celery_jobman.admin.listing import conditions, ids, names, rows, search, tabs
+from celery_jobman.admin.listing import (
+    conditions,
+    emptiness,
+    ids,
+    limits,
+    live,
+    names,
+    rows,
+    search,
+    tabs,
+)
 from celery_jobman.admin.listing.changelist import KeysetChangeList, cursor_of
-from celery_jobman.admin.listing.filters import QueueFilter, TaskFilter, WhenFilter
+from celery_jobman.admin.listing.filters import (
+    OwnerFilter,
+    QueueFilter,
+    TaskFilter,
+    WhenFilter,
+    WorkerFilter,
+    has_choice,
+)
 from celery_jobman.admin.reading import ReadOnlyAdmin
 from celery_jobman.admin.routes import address
 from celery_jobman.states import State
@@ -27,13 +44,17 @@ if TYPE_CHECKING:
 #: someone who may not see them.
 OPEN = re.compile(
     "(id|task_id|task|label|queue|priority|state|fingerprint|completed_code|observed|eager|when"
-    "|attempt|failures|worker_id|parent_id|root_id|group_id|retry_of|owner|owner_id"
+    "|attempt|failures|worker|worker_id|parent_id|root_id|group_id|retry_of|owner|owner_id"
     "|(created|available|queued|started|finished)_at)(__(id__)?(exact|in|gte?|lte?|isnull))?"
 )
 
 
 class ListScreen(ReadOnlyAdmin):
-    """Jobs, the newest first."""
+    """Jobs, the newest first.
+
+    A subclass may add the columns ``owner_name``, ``tag_list``, ``created`` and ``finished`` to
+    ``list_display``.
+    """
 
     change_list_template = "admin/jobman/list/change_list.html"
     list_display = [
@@ -48,7 +69,7 @@ class ListScreen(ReadOnlyAdmin):
         "worker",
     ]
     list_display_links = None
-    list_filter = [TaskFilter, QueueFilter, WhenFilter]
+    list_filter = [TaskFilter, QueueFilter, OwnerFilter, WorkerFilter, WhenFilter]
     list_max_show_all = 0
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
@@ -75,8 +96,8 @@ class ListScreen(ReadOnlyAdmin):
     def _filters_by(self, lookup: str, request: HttpRequest) -> bool:
         # A project's own subclass may add filters.
         given = self.get_list_filter(request)
-        names = [each[0] if isinstance(each, (list, tuple)) else each for each in given]
-        named = [getattr(name, "parameter_name", name) for name in names]
+        plain = [each[0] if isinstance(each, (list, tuple)) else each for each in given]
+        named = [getattr(each, "parameter_name", each) for each in plain]
         return any(lookup == name or lookup.startswith(f"{name}__") for name in named)
 
     def get_search_results(
@@ -89,10 +110,9 @@ class ListScreen(ReadOnlyAdmin):
         return queryset.filter(conditions.of(asked.terms)), False
 
     def names_of(self, request: HttpRequest, column: str) -> list[str]:
-        """Return the tasks or queues that the filters and the search offer."""
-        if type(self).get_queryset is ListScreen.get_queryset:
-            return names.every(column)
-        return names.recent(self.get_queryset(request), column)
+        """Return the tasks, queues, owners or workers that filters and search offer."""
+        scoped = type(self).get_queryset is not ListScreen.get_queryset
+        return names.NAMES[column](self.get_queryset(request) if scoped else None)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -105,6 +125,7 @@ class ListScreen(ReadOnlyAdmin):
             "counts_url": address(self, "counts"),
             "states_url": address(self, "states"),
             "newest": str(ids.first_at(timezone.now())),
+            "asof": _("as of %s") % live.clock(),
             "known_states": [*State.values, *search.SHADES],
             **(extra_context or {}),
         }
@@ -116,8 +137,13 @@ class ListScreen(ReadOnlyAdmin):
         changelist = context.get("cl") if context else None
         if context is None or not isinstance(changelist, KeysetChangeList):
             return
+        specs = changelist.filter_specs
+        changelist.filter_specs = [each for each in specs if has_choice(each, changelist)]
         context["tabs"] = tabs.of(changelist, request)
+        context["emptiness"] = emptiness.of(changelist, request)
         context["title"] = _("Jobs")
+        if changelist.page.stopped:
+            messages.warning(request, limits.sentence())
         if changelist.page.jobs:
             context["newest"] = str(changelist.page.jobs[0].pk)
 
@@ -184,3 +210,23 @@ class ListScreen(ReadOnlyAdmin):
     def worker(self, job: Any) -> str:
         """Return the worker."""
         return rows.of(job).cell("worker", _("Worker"))
+
+    @admin.display(description=gettext_lazy("created"))
+    def created(self, job: Any) -> str:
+        """Return when it was made; a column that a subclass may show."""
+        return rows.of(job).cell("created", _("Created"))
+
+    @admin.display(description=gettext_lazy("finished"))
+    def finished(self, job: Any) -> str:
+        """Return when it ended; a column that a subclass may show."""
+        return rows.of(job).cell("finished", _("Finished"))
+
+    @admin.display(description=gettext_lazy("owner"))
+    def owner_name(self, job: Any) -> str:
+        """Return whose it is; a column that a subclass may show."""
+        return rows.of(job).cell("owner_name", _("Owner"))
+
+    @admin.display(description=gettext_lazy("tags"))
+    def tag_list(self, job: Any) -> str:
+        """Return its tags; a column that a subclass may show."""
+        return rows.of(job).cell("tags", _("Tags"))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.utils.translation import gettext as _
 
 from celery_jobman.admin import badges
+from celery_jobman.admin.listing import limits
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -60,9 +63,18 @@ def of(changelist: KeysetChangeList, request: HttpRequest) -> list[Tab]:
 
 
 def counts(queryset: QuerySet[Any]) -> dict[str, str]:
-    """Return how many jobs of each state match, in words; no scan is longer than the cap."""
-    plain = queryset.order_by()
-    return {state.value: worded(capped(plain.filter(state=state), CAP), CAP) for state in ORDER}
+    """Return how many jobs of each state match, in words; no scan is longer than the cap.
+
+    A state whose jobs could not be counted in time, and all after it, are left out.
+    """
+    plain, found = queryset.order_by(), {}
+    until = time.monotonic() + limits.LONGEST
+    with suppress(limits.TookTooLong), limits.limited(queryset.db):
+        for state in ORDER:
+            if time.monotonic() < until:
+                number = capped(plain.filter(state=state), CAP)
+                found[state.value] = worded(number, CAP)
+    return found
 
 
 def capped(queryset: QuerySet[Any], cap: int) -> int:

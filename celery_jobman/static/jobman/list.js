@@ -1,7 +1,8 @@
 // The list of jobs: renews the rows in view, counts the states, and tells of new jobs.
 // Without this script the page is the same and is renewed by loading it again.
 
-const INTERVAL = 5000;
+// Milliseconds after which an answer is not waited for any longer.
+const PATIENCE = 20000;
 const STORED = "jobman.list.live";
 
 const panel = document.querySelector(".jm-live");
@@ -76,14 +77,18 @@ class Live {
   start() {
     let stored = null;
     try { stored = window.localStorage.getItem(STORED); } catch { /* not permitted: keep the default */ }
-    if (stored === "off") this.select.value = "off";
-    this.element.hidden = false;
+    if ([...this.select.options].some((option) => option.value === stored)) this.select.value = stored;
+    this.element.querySelector("[data-live-choice]").hidden = false;
     this.select.addEventListener("change", () => {
       try { window.localStorage.setItem(STORED, this.select.value); } catch { /* as above */ }
       this.turn();
     });
     document.addEventListener("visibilitychange", () => this.turn());
-    this.turn(INTERVAL);
+    this.turn(this.interval());
+  }
+
+  interval() {
+    return Number(this.select.value) * 1000;
   }
 
   turn(delay = 0) {
@@ -102,7 +107,7 @@ class Live {
     this.request = request;
     const shown = [...rows()].filter(([, row]) => inView(row)).map(([id]) => id);
     const url = address(this.element.dataset.states, { ids: shown.join(","), newest: this.element.dataset.newest });
-    const limit = window.setTimeout(() => request.abort(), 4 * INTERVAL);
+    const limit = window.setTimeout(() => request.abort(), PATIENCE);
     try {
       this.show(await ask(url, request.signal));
     } catch {
@@ -111,7 +116,7 @@ class Live {
     } finally {
       window.clearTimeout(limit);
     }
-    if (this.request === request) this.turn(INTERVAL);
+    if (this.request === request) this.turn(this.interval());
   }
 
   show(answer) {
@@ -123,7 +128,7 @@ class Live {
     if (answer.new) this.say(this.news, answer.new);
     this.news.hidden = !this.news.textContent;
     this.heard = Date.now();
-    this.say(this.trouble, "");
+    this.say(this.trouble, answer.trouble ?? "");
     this.say(this.asof, this.element.dataset.asof.replace("%s", answer.at));
   }
 

@@ -6,6 +6,7 @@ list's own address, with its filter; the jobs are chosen and counted anew each t
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -17,15 +18,20 @@ from django.utils.translation import gettext_lazy
 
 from celery_jobman.admin import frame
 from celery_jobman.admin.access import Deed, may
+from celery_jobman.admin.listing import limits
 from celery_jobman.admin.reading import ReadOnlyAdmin, as_uuid
-from celery_jobman.admin.steering import sweeps
-from celery_jobman.admin.steering.selection import Selection, filtered_by, passed_on
+from celery_jobman.admin.steering import remainders, sweeps
+from celery_jobman.admin.steering.crowds import CROWD, since
+from celery_jobman.admin.steering.remainders import Pace, Remainder
+from celery_jobman.admin.steering.selection import Selection, filtered_by, is_across, passed_on
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
 
-    from celery_jobman.admin.steering.sweeps import BulkForm, Sweep
+    from celery_jobman.admin.steering.crowds import BulkForm
+    from celery_jobman.admin.steering.sweeps import Sweep
+    from celery_jobman.models import Job
 
 #: A recount that differs by more than this share is shown again before anything is done.
 TOLERANCE = 0.1
@@ -102,51 +108,86 @@ class BulkActions(ReadOnlyAdmin):
 def _answer(
     model_admin: BulkActions, request: HttpRequest, queryset: QuerySet[Any], sweep: Sweep
 ) -> HttpResponse:
-    selection = Selection.of(queryset)
-    count = len(selection.jobs)
-    if not count:
+    rest = remainders.read(request.POST.get("rest", ""))
+    try:
+        with limits.limited(queryset.db):
+            selection = Selection.of(rest.among(queryset) if rest else queryset)
+    except limits.TookTooLong:
+        messages.warning(request, limits.sentence())
+        return HttpResponseRedirect(request.get_full_path())
+    if not selection.jobs:
         messages.warning(request, _("No job matches any more."))
         return HttpResponseRedirect(request.get_full_path())
-    if "seen" not in request.POST:
-        return _ask(model_admin, request, selection, sweep, _fresh(sweep, count))
-    form = sweep.form(request.POST, count=count)
-    if not form.is_valid():
-        return _ask(model_admin, request, selection, sweep, form)
-    expected = form.cleaned_data["expected"]
-    if abs(count - expected) > expected * TOLERANCE:
-        messages.warning(request, _("Other jobs match by now. Look again, and confirm."))
-        return _ask(model_admin, request, selection, sweep, _fresh(sweep, count))
-    tally = sweeps.run(sweep, request, selection.jobs, form.cleaned_data)
-    sweeps.log(sweep, request, tally)
-    tell = messages.success if tally.done else messages.warning
-    tell(request, sweeps.told(sweep, tally))
-    return HttpResponseRedirect(request.get_full_path())
+    return _Case(model_admin, request, sweep, selection, rest).answer()
 
 
-def _fresh(sweep: Sweep, count: int) -> BulkForm:
-    seen = timezone.now().isoformat()
-    return sweep.form(initial={"seen": seen, "expected": count}, count=count)
+@dataclass(frozen=True)
+class _Case:
+    """One request of one user for one verb and these jobs."""
 
+    admin: BulkActions
+    request: HttpRequest
+    sweep: Sweep
+    selection: Selection
+    #: They are what an earlier request left.
+    rest: Remainder | None
 
-def _ask(
-    model_admin: BulkActions,
-    request: HttpRequest,
-    selection: Selection,
-    sweep: Sweep,
-    form: BulkForm,
-) -> HttpResponse:
-    title = str(sweep.title % {"count": len(selection.jobs)})
-    return frame.response(
-        model_admin,
-        request,
-        "steer/bulk.html",
-        title=title,
-        form=form,
-        passed_on=passed_on(request),
-        filtered_by=filtered_by(request),
-        counts=selection.counts(request),
-        first=selection.first(model_admin),
-        cut=len(selection.jobs) if selection.is_cut else 0,
-        back=request.get_full_path(),
-        tone="danger" if sweep.deed in {Deed.CANCEL, Deed.FORGET} else "main",
-    )
+    @property
+    def count(self) -> int:
+        return len(self.selection.jobs)
+
+    def answer(self) -> HttpResponse:
+        if "seen" not in self.request.POST:
+            return self.ask(self.fresh())
+        form = self.form(self.request.POST)
+        if not form.is_valid():
+            return self.ask(form)
+        expected = form.cleaned_data["expected"]
+        if abs(self.count - expected) > expected * TOLERANCE:
+            messages.warning(self.request, _("Other jobs match by now. Look again, and confirm."))
+            return self.ask(self.fresh())
+        return self.act(form.cleaned_data)
+
+    def form(self, data: Any = None, **initial: Any) -> BulkForm:
+        is_crowd = self.selection.matching > CROWD and self.rest is None
+        return self.sweep.form(data, initial=initial, count=self.count, is_crowd=is_crowd)
+
+    def fresh(self) -> BulkForm:
+        return self.form(seen=timezone.now().isoformat(), expected=self.count)
+
+    def act(self, data: dict[str, Any]) -> HttpResponse:
+        pace = self.rest.pace if self.rest else Pace(timezone.now(), 0, self.count)
+        tally = sweeps.run(self.sweep, self.request, self.selection.jobs, data, pace)
+        sweeps.log(self.sweep, self.request, tally, data)
+        tell = messages.success if tally.done else messages.warning
+        tell(self.request, sweeps.told(self.sweep, tally))
+        if not tally.left:
+            return HttpResponseRedirect(self.request.get_full_path())
+        return self.go_on(tally.left, pace.later(self.count - len(tally.left)))
+
+    def go_on(self, jobs: list[Job], pace: Pace) -> HttpResponse:
+        """Offer what is left, with the choices that were made; one click goes on."""
+        rest = Remainder.of(jobs, pace)
+        case = replace(self, selection=Selection(jobs, is_cut=False), rest=rest)
+        chosen = {name: self.request.POST.get(name) for name in self.form().fields}
+        return case.ask(case.form(**{**chosen, "rest": rest.signed(), "expected": len(jobs)}))
+
+    def ask(self, form: BulkForm) -> HttpResponse:
+        request, sweep = self.request, self.sweep
+        return frame.response(
+            self.admin,
+            request,
+            "steer/bulk.html",
+            title=str(sweep.title % {"count": self.count}),
+            form=form,
+            passed_on=passed_on(request),
+            across=is_across(request),
+            filtered_by=filtered_by(request),
+            counts=self.selection.counts(request),
+            first=self.selection.first(self.admin),
+            cut=self.count if self.selection.is_cut else 0,
+            left=self.count if self.rest else 0,
+            since=since(form),
+            back=request.get_full_path(),
+            tone="danger" if sweep.deed in {Deed.CANCEL, Deed.FORGET} else "main",
+        )

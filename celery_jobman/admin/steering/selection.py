@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.utils.translation import gettext as _
 
 from celery_jobman.admin import badges
 from celery_jobman.admin.access import Deed, may
+from celery_jobman.admin.listing import tabs
 from celery_jobman.admin.listing.changelist import CURSORS
+from celery_jobman.admin.listing.filters import WhenFilter
 from celery_jobman.admin.routes import page_of
 from celery_jobman.conf import settings
 
@@ -52,6 +55,11 @@ class Selection:
         found = list(queryset.order_by("-pk")[: limit + 1])
         return cls(found[:limit], len(found) > limit)
 
+    @property
+    def matching(self) -> int:
+        """How many match, as far as they were counted."""
+        return len(self.jobs) + self.is_cut
+
     def counts(self, request: HttpRequest) -> list[tuple[str, list[tuple[str, int]]]]:
         """Return how many there are by state, by task and, if the user may know, by error."""
         states = Counter(str(badges.of_state(job.state).word) for job in self.jobs)
@@ -73,7 +81,7 @@ def passed_on(request: HttpRequest) -> list[tuple[str, str]]:
     "All that match" is passed on as the filter, which is in the address, and one id, without
     which Django sees no choice.
     """
-    across = request.POST.get("select_across") == "1"
+    across = is_across(request)
     chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
     ids = chosen[:1] if across else chosen
     return [
@@ -81,6 +89,11 @@ def passed_on(request: HttpRequest) -> list[tuple[str, str]]:
         ("select_across", "1" if across else "0"),
         *((ACTION_CHECKBOX_NAME, each) for each in ids),
     ]
+
+
+def is_across(request: HttpRequest) -> bool:
+    """Whether all that match are meant, and not only those that were ticked."""
+    return request.POST.get("select_across") == "1"
 
 
 def _last(request: HttpRequest) -> str:
@@ -92,9 +105,18 @@ def _last(request: HttpRequest) -> str:
 
 
 def filtered_by(request: HttpRequest) -> list[tuple[str, str]]:
-    """Return what the list was filtered by."""
+    """Return what the list was filtered by, in the words of its page."""
     pairs = [(name, value) for name, values in request.GET.lists() for value in values]
-    return [(name, value[:200]) for name, value in pairs if name not in CURSORS]
+    return [_named(name, value[:200]) for name, value in pairs if name not in CURSORS and value]
+
+
+def _named(name: str, value: str) -> tuple[str, str]:
+    words = {
+        **dict.fromkeys(tabs.PARAMETERS, _("state")),
+        SEARCH_VAR: _("search"),
+        WhenFilter.parameter: str(WhenFilter.title),
+    }
+    return words.get(name, name), value
 
 
 def has_moved(job: Job, seen: datetime) -> bool:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django import forms
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext_lazy
+from django.utils.translation import ngettext_lazy
 
 from celery_jobman import actions
 from celery_jobman.admin.access import Deed, may
-from celery_jobman.admin.steering.forms import PriorityFields, ReasonForm, TimeFields
+from celery_jobman.admin.steering.crowds import (
+    MANY,
+    BulkForm,
+    BulkPriorityForm,
+    BulkRetryForm,
+    BulkTimeForm,
+)
 from celery_jobman.admin.steering.rules import why_not
 from celery_jobman.admin.steering.selection import has_moved
+from celery_jobman.core import actions as audits
 from celery_jobman.exceptions import JobmanError
+from celery_jobman.models.database import atomic
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -25,60 +33,21 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
+    from celery_jobman.admin.steering.remainders import Pace
     from celery_jobman.models import Job
 
     Do = Callable[[Job, dict[str, Any]], object]
 
-#: From how many jobs on their number must be typed, and no job gets an entry in Django's log.
-MANY = 100
-#: Seconds after which what is left is left for another time, so that the request ends.
+#: Seconds after which what is left is left for another request.
 PATIENCE = 20.0
-
-
-class BulkForm(ReasonForm):
-    """What every bulk action asks for, and what its page said."""
-
-    seen = forms.DateTimeField(widget=forms.HiddenInput)
-    expected = forms.IntegerField(widget=forms.HiddenInput)
-    number = forms.IntegerField(
-        label=gettext_lazy("Type the number of jobs to confirm"),
-        widget=forms.NumberInput(attrs={"class": "jm-field", "autocomplete": "off"}),
-    )
-
-    def __init__(self, *args: Any, count: int, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.count = count
-        if count <= MANY:
-            del self.fields["number"]
-
-    def clean_number(self) -> int:
-        """Compare it with what is there."""
-        number: int = self.cleaned_data["number"]
-        if number != self.count:
-            raise forms.ValidationError(_("This is not the number of jobs."))
-        return number
-
-
-class BulkRetryForm(BulkForm):
-    """Whether jobs that succeeded are meant, too."""
-
-    succeeded = forms.BooleanField(
-        label=gettext_lazy("Also run jobs again that succeeded"), required=False
-    )
-
-
-class BulkTimeForm(TimeFields, BulkForm):
-    """A time for many jobs."""
-
-
-class BulkPriorityForm(PriorityFields, BulkForm):
-    """A priority for many jobs."""
 
 
 class Sweep(NamedTuple):
     """A verb for many jobs."""
 
     deed: Deed
+    #: What the audit calls it.
+    verb: str
     #: Question and button, with ``%(count)s``.
     title: Any
     #: Told afterwards, with ``%(count)s``.
@@ -93,8 +62,8 @@ class Tally(NamedTuple):
     done: list[Job]
     #: Reasons, and how many jobs were left alone for each.
     skipped: Counter[str]
-    #: Jobs that there was no time for.
-    left: int
+    #: Jobs that there was no time for, the newest first.
+    left: list[Job]
 
 
 def _cancel(job: Job, data: dict[str, Any]) -> None:
@@ -102,13 +71,14 @@ def _cancel(job: Job, data: dict[str, Any]) -> None:
 
 
 def _retry(job: Job, data: dict[str, Any]) -> None:
-    actions.retry(
-        job.pk,
-        attempt=job.attempt,
-        confirm_succeeded=data["succeeded"],
-        actor=data["actor"],
-        reason=data["reason"],
-    )
+    audit = {"actor": data["actor"], "reason": data["reason"]}
+    with atomic():  # nobody sees the job between the three
+        actions.retry(job.pk, attempt=job.attempt, confirm_succeeded=data["succeeded"], **audit)
+        if data.get("span"):
+            moment = data["pace"].slot(data["number"], data["span"])
+            actions.reschedule(job.pk, moment, **audit)
+        if data.get("priority") is not None:
+            actions.change_priority(job.pk, data["priority"], **audit)
 
 
 def _reschedule(job: Job, data: dict[str, Any]) -> None:
@@ -127,12 +97,14 @@ def _forget(job: Job, data: dict[str, Any]) -> None:
 
 CANCEL = Sweep(
     Deed.CANCEL,
+    "cancel",
     ngettext_lazy("Cancel %(count)s job", "Cancel %(count)s jobs", "count"),
     ngettext_lazy("%(count)s cancelled", "%(count)s cancelled", "count"),
     _cancel,
 )
 RETRY = Sweep(
     Deed.RETRY,
+    "retry",
     ngettext_lazy("Retry %(count)s job", "Retry %(count)s jobs", "count"),
     ngettext_lazy("%(count)s retried", "%(count)s retried", "count"),
     _retry,
@@ -140,6 +112,7 @@ RETRY = Sweep(
 )
 RESCHEDULE = Sweep(
     Deed.RESCHEDULE,
+    "reschedule",
     ngettext_lazy("Reschedule %(count)s job", "Reschedule %(count)s jobs", "count"),
     ngettext_lazy("%(count)s rescheduled", "%(count)s rescheduled", "count"),
     _reschedule,
@@ -147,6 +120,7 @@ RESCHEDULE = Sweep(
 )
 PRIORITY = Sweep(
     Deed.PRIORITY,
+    "change priority",
     ngettext_lazy(
         "Change the priority of %(count)s job", "Change the priority of %(count)s jobs", "count"
     ),
@@ -156,26 +130,30 @@ PRIORITY = Sweep(
 )
 FORGET = Sweep(
     Deed.FORGET,
+    "forget",
     ngettext_lazy("Delete %(count)s job for good", "Delete %(count)s jobs for good", "count"),
     ngettext_lazy("%(count)s deleted", "%(count)s deleted", "count"),
     _forget,
 )
 
 
-def run(sweep: Sweep, request: HttpRequest, jobs: Iterable[Job], data: dict[str, Any]) -> Tally:
+def run(
+    sweep: Sweep, request: HttpRequest, jobs: Iterable[Job], data: dict[str, Any], pace: Pace
+) -> Tally:
     """Do a verb to jobs, one after the other; leave alone what it does not fit any more."""
     done: list[Job] = []
     skipped: Counter[str] = Counter()
-    given = {"succeeded": False, **data, "actor": request.user}
-    waiting, until = list(jobs), time.monotonic() + PATIENCE
+    given = {"succeeded": False, **data, "actor": request.user, "pace": pace}
+    waiting, until = deque(jobs), time.monotonic() + PATIENCE
     while waiting and time.monotonic() < until:
-        job = waiting.pop(0)
+        job = waiting.popleft()
+        given["number"] = len(done) + skipped.total()
         why = _obstacle(sweep, request, job, given) or _try(sweep, job, given)
         if why:
             skipped[why] += 1
         else:
             done.append(job)
-    return Tally(done, skipped, len(waiting))
+    return Tally(done, skipped, list(waiting))
 
 
 def _obstacle(sweep: Sweep, request: HttpRequest, job: Job, data: dict[str, Any]) -> str:
@@ -210,14 +188,29 @@ def told(sweep: Sweep, tally: Tally) -> str:
         count = tally.skipped.total()
         parts.append(_("%(count)s skipped (%(why)s)") % {"count": count, "why": why})
     if tally.left:
-        text = _("%(count)s not reached in time, ask again for them")
-        parts.append(text % {"count": tally.left})
+        parts.append(_("%(count)s left") % {"count": len(tally.left)})
     return ", ".join(parts)
 
 
-def log(sweep: Sweep, request: HttpRequest, tally: Tally) -> None:
-    """Write the entries that Django's own history shows, unless they are too many."""
+def log(sweep: Sweep, request: HttpRequest, tally: Tally, data: dict[str, Any]) -> None:
+    """Write what Django's own history shows and, of many jobs, one entry for all.
+
+    The verb itself leaves an entry with each job, however many they are: it is written in the
+    transaction that moves the job, by the same code behind every door, and it is what the page
+    of the job reads, through the index on jobs.  A history that had to look for the job in the
+    filters of other entries would be slow, and wrong once the filter matches other jobs.  So
+    the one entry comes on top.  It tells what was asked for, and how much came of it.
+    """
     if 0 < len(tally.done) <= MANY:
         flag = DELETION if sweep.deed == Deed.FORGET else CHANGE
         text = told(sweep, tally)
         LogEntry.objects.log_actions(str(request.user.pk), tally.done, flag, text)
+    elif tally.done:
+        changes = {
+            "filter": dict(request.GET.items()),
+            "count": len(tally.done),
+            "skipped": tally.skipped.total(),
+            "left": len(tally.left),
+        }
+        audit: dict[str, Any] = {"actor": request.user, "reason": data["reason"]}
+        audits.record(sweep.verb, None, now=timezone.now(), changes=changes, **audit)

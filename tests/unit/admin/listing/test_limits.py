@@ -154,3 +154,16 @@ def test_counting_gives_up_at_the_first_that_takes_too_long(admin_client: Client
 
     assert set(answer["counts"]) < {tab.value for tab in tabs.ORDER}
     assert "queued" not in answer["counts"]
+
+
+@stoppable
+@pytest.mark.usefixtures("slowly")
+def test_a_bulk_action_does_nothing_then(admin_client: Client) -> None:
+    job = Job.objects.get()
+    fields = {"action": "cancel_jobs", "select_across": "1", "index": "0"}
+
+    answer = admin_client.post(
+        reverse(LIST) + "?q=tag:rare", {**fields, "_selected_action": str(job.pk)}, follow=True
+    )
+
+    assert "narrow it" in answer.content.decode()

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from itertools import pairwise
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -28,6 +31,12 @@ LIST = "admin:jobman_job_changelist"
 
 def _failed(**fields: Any) -> Job:
     return finished_job(State.FAILED, **{**ENDED, **fields})
+
+
+def _times() -> list[datetime]:
+    """Return for when the jobs are scheduled, in the order in which they had their turn."""
+    times = Job.objects.order_by("-id").values_list("available_at", flat=True)
+    return [moment for moment in times if moment]
 
 
 @pytest.fixture
@@ -149,7 +158,7 @@ def test_all_that_match_are_passed_on_as_the_filter(ask: Any, confirm: Any, said
     page = ask("forget_jobs", jobs[0], across=True, query=query)
 
     assert [name for name, _ in page.context["passed_on"]].count("_selected_action") == 1
-    assert ("state__exact", "failed") in page.context["filtered_by"]
+    assert ("state", "failed") in page.context["filtered_by"]
     assert said(confirm(page, query)) == "3 deleted"
     assert Job.objects.get().pk == other.pk
 
@@ -167,13 +176,56 @@ def test_a_recount_that_differs_is_shown_again(ask: Any, confirm: Any, said: Any
     assert Job.objects.count() == 2
 
 
-def test_many_must_be_confirmed_by_their_number(ask: Any, confirm: Any, said: Any) -> None:
-    jobs = [_failed() for _ in range(101)]
-    page = ask("forget_jobs", *jobs)
+@override_settings(JOBMAN={"BULK_LIMIT": 2000})
+def test_a_crowd_must_be_confirmed_by_its_number(
+    ask: Any, confirm: Any, said: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("celery_jobman.admin.steering.bulk.CROWD", 2)
+    page = ask("forget_jobs", *[_failed() for _ in range(3)])
 
-    assert confirm(page, number="100").context["form"].errors["number"]
-    assert Job.objects.count() == 101
-    assert said(confirm(page, number="101")) == "101 deleted"
+    assert confirm(page, number="2").context["form"].errors["number"]
+    assert confirm(page).context["form"].errors["number"]
+    assert Job.objects.count() == 3
+    assert said(confirm(page, number="3")) == "3 deleted"
+
+
+def test_a_hundred_need_no_number(ask: Any, confirm: Any, said: Any) -> None:
+    page = ask("forget_jobs", *[_failed() for _ in range(101)])
+
+    assert "number" not in page.context["form"].fields
+    assert said(confirm(page)) == "101 deleted"
+
+
+def test_more_than_one_action_takes_on_are_a_crowd(ask: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("celery_jobman.admin.steering.bulk.CROWD", 2)
+    jobs = [_failed() for _ in range(3)]
+
+    with override_settings(JOBMAN={"BULK_LIMIT": 2}):
+        page = ask("forget_jobs", jobs[0], across=True)
+
+    assert "number" in page.context["form"].fields
+    assert page.context["form"].count == 2
+
+
+def test_many_leave_an_entry_each_and_one_for_all(
+    ask: Any, confirm: Any, admin_user: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("celery_jobman.admin.steering.sweeps.MANY", 2)
+    jobs = [_failed() for _ in range(3)]
+    running_job(queue="other")
+    query = "?state__exact=failed&queue=celery"
+
+    confirm(ask("retry_jobs", jobs[0], across=True, query=query), query, reason="fixed")
+
+    (whole,) = JobAction.objects.filter(job_id=None)
+    assert (whole.verb, whole.user_id, whole.reason) == ("retry", admin_user.pk, "fixed")
+    assert whole.changes == {
+        "filter": {"state__exact": "failed", "queue": "celery"},
+        "count": 3,
+        "skipped": 0,
+        "left": 0,
+    }
+    assert {row.job_id for row in JobAction.objects.exclude(job_id=None)} == {j.pk for j in jobs}
     assert not LogEntry.objects.exists()
 
 
@@ -188,13 +240,145 @@ def test_no_more_than_the_limit_is_counted_and_done(ask: Any, confirm: Any, said
     assert said(confirm(page)) == "2 deleted"
 
 
-def test_what_takes_too_long_is_left(
-    ask: Any, confirm: Any, said: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("celery_jobman.admin.steering.sweeps.PATIENCE", 0.0)
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request has time for two jobs."""
+    clock = iter(range(1, 10_000))
+    monkeypatch.setattr("celery_jobman.admin.steering.sweeps.PATIENCE", 2.5)
+    stopped = SimpleNamespace(monotonic=clock.__next__)
+    monkeypatch.setattr("celery_jobman.admin.steering.sweeps.time", stopped)
 
-    assert "1 not reached in time" in said(confirm(ask("forget_jobs", _failed())))
+
+@pytest.mark.usefixtures("slow")
+def test_what_was_left_is_gone_on_with_by_one_click(ask: Any, confirm: Any, said: Any) -> None:
+    jobs = [_failed() for _ in range(5)]
+    query = "?state__exact=failed"
+
+    page = ask("retry_jobs", jobs[0], across=True, query=query)
+    first = confirm(page, query, reason="fixed", priority="3")
+    later = _failed()  # matches as well, and was on no page
+    second = confirm(first, query)
+    third = confirm(second, query)
+
+    assert "2 retried, 3 left" in said(first)
+    assert "Go on with the 3 that are left" in first.content.decode()
+    assert "2 retried, 1 left" in said(second)
+    assert said(third) == "1 retried"
+    rows = JobAction.objects.filter(verb="retry").values_list("job_id", "reason")
+    assert set(rows) == {(job.pk, "fixed") for job in jobs}
+    assert {job.priority for job in Job.objects.filter(state=State.SCHEDULED)} == {3}
+    later.refresh_from_db()
+    assert later.state == State.FAILED
+
+
+@pytest.mark.usefixtures("slow")
+def test_what_is_left_needs_no_number_again(
+    ask: Any, confirm: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("celery_jobman.admin.steering.bulk.CROWD", 2)
+
+    left = confirm(ask("forget_jobs", *[_failed() for _ in range(5)]), number="5")
+
+    assert "number" not in left.context["form"].fields
+    confirm(confirm(left))
+    assert not Job.objects.exists()
+
+
+@pytest.mark.usefixtures("slow")
+def test_what_is_left_and_moved_on_is_left_alone(ask: Any, confirm: Any, said: Any) -> None:
+    jobs = [_failed() for _ in range(4)]
+    left = confirm(ask("retry_jobs", *jobs))
+    Job.objects.filter(pk=jobs[0].pk).update(finished_at=timezone.now())
+
+    assert "1 retried, 1 skipped" in said(confirm(left))
+
+
+@pytest.mark.parametrize("rest", ["nonsense", "WzFd:1:x", "a" * 5000])
+def test_a_remainder_that_was_not_given_out_does_nothing(ask: Any, confirm: Any, rest: str) -> None:
+    page = ask("forget_jobs", _failed())
+
+    answer = confirm(page, rest=rest)
+
+    assert "could not be read" in answer.content.decode()
     assert Job.objects.count() == 1
+
+
+def test_retries_are_spread_evenly(ask: Any, confirm: Any) -> None:
+    jobs = [_failed() for _ in range(4)]
+    began = timezone.now()
+
+    confirm(ask("retry_jobs", *jobs), when="spread", minutes="8")
+
+    times = _times()
+    assert {job.state for job in Job.objects.all()} == {State.SCHEDULED}
+    assert [after - before for before, after in pairwise(times)] == [timedelta(minutes=2)] * 3
+    assert began <= times[0] <= timezone.now()
+    verbs = JobAction.objects.filter(job_id=jobs[0].pk).values_list("verb", flat=True)
+    assert list(verbs) == ["reschedule", "retry"]
+
+
+@pytest.mark.usefixtures("slow")
+def test_the_spread_goes_on_where_it_stopped(ask: Any, confirm: Any) -> None:
+    page = ask("retry_jobs", *[_failed() for _ in range(4)])
+
+    confirm(confirm(page, when="spread", minutes="8"))
+
+    times = _times()
+    assert [after - before for before, after in pairwise(times)] == [timedelta(minutes=2)] * 3
+
+
+@pytest.mark.parametrize(("number", "when"), [(100, "now"), (101, "spread")])
+def test_many_retries_are_spread_unless_asked_otherwise(ask: Any, number: int, when: str) -> None:
+    page = ask("retry_jobs", *[_failed() for _ in range(number)])
+
+    assert page.context["form"]["when"].value() == when
+
+
+def test_one_retry_is_not_spread(ask: Any) -> None:
+    form = ask("retry_jobs", _failed()).context["form"]
+
+    assert not {"when", "minutes"} & set(form.fields)
+
+
+@pytest.mark.parametrize("minutes", ["", "0", "-1", "x", "99999999", "1.5"])
+def test_minutes_that_are_none_are_refused(ask: Any, confirm: Any, minutes: str) -> None:
+    page = ask("retry_jobs", _failed(), _failed())
+
+    answer = confirm(page, when="spread", minutes=minutes)
+
+    assert answer.context["form"].errors["minutes"]
+    assert not JobAction.objects.exists()
+
+
+def test_retries_get_a_priority_or_keep_theirs(ask: Any, confirm: Any) -> None:
+    job, other = _failed(priority=7), _failed(priority=7)
+
+    confirm(ask("retry_jobs", job), priority="3")
+    confirm(ask("retry_jobs", other), priority="")
+
+    assert list(Job.objects.order_by("id").values_list("priority", flat=True)) == [3, 7]
+
+
+def test_the_page_says_since_when_changes_count(ask: Any) -> None:
+    page = ask("retry_jobs", _failed())
+
+    seen = page.context["since"]
+    assert seen.endswith(" UTC")
+    assert f"whose state has changed since {seen} are left alone" in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("across", "query", "words"),
+    [
+        (False, "?state=failed", "The jobs that were ticked in the list."),
+        (True, "", "All jobs: the list has no filter."),
+        (True, "?state=failed&q=task%3Ademo.add&when=", "search: task:demo.add"),
+    ],
+)
+def test_the_page_says_which_jobs_are_meant(
+    ask: Any, *, across: bool, query: str, words: str
+) -> None:
+    assert words in ask("retry_jobs", _failed(), across=across, query=query).content.decode()
 
 
 @pytest.mark.parametrize("given", ["nothing", "", "<script>", "\x00"])

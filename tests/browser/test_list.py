@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
+from celery_jobman.models.ids import uuid7
 from tests.browser.screens import LIST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Route
 
     from tests.browser.sites import Site
     from tests.browser.windows import Window
@@ -28,6 +30,19 @@ def report(site: Site, current: int) -> None:
         key = UUID(site.jobs["running"]).hex
         sql = "UPDATE jobman_job SET progress_current = ? WHERE id = ?"
         assert database.execute(sql, (current, key)).rowcount == 1
+
+
+def enqueue(site: Site, queue: str) -> None:
+    """Make a new job of the queued one's kind."""
+    with closing(sqlite3.connect(site._file, timeout=20)) as database, database:
+        database.row_factory = sqlite3.Row
+        sql = "SELECT * FROM jobman_job WHERE id = ?"
+        row = dict(database.execute(sql, (UUID(site.jobs["queued"]).hex,)).fetchone())
+        key = uuid7()
+        row |= {"id": key.hex, "task_id": str(key), "queue": queue}
+        names, marks = ",".join(f'"{name}"' for name in row), ",".join("?" * len(row))
+        sql = f"INSERT INTO jobman_job ({names}) VALUES ({marks})"  # noqa: S608 - our own names
+        database.execute(sql, list(row.values()))
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +119,96 @@ def test_live_is_turned_off_and_stays_off(page: Page) -> None:
     page.locator(".jm-live").wait_for()
 
     assert page.locator("[data-live]").input_value() == "off"
+
+
+def test_the_choice_of_an_interval_is_kept(page: Page) -> None:
+    choice = page.locator("[data-live]")
+    assert choice.locator("option").all_inner_texts() == [
+        "Off",
+        "1 s",
+        "2 s",
+        "5 s",
+        "15 s",
+        "60 s",
+    ]
+    assert choice.input_value() == "5"
+
+    choice.select_option("1")
+    poll(page)
+    page.reload()
+    page.locator(".jm-live").wait_for()
+
+    assert choice.input_value() == "1"
+
+
+def test_a_choice_that_there_is_not_is_forgotten(page: Page) -> None:
+    page.evaluate("() => localStorage.setItem('jobman.list.live', 'on')")
+
+    page.reload()
+
+    assert page.locator("[data-live]").input_value() == "5"
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no scripts"])
+def test_the_time_of_the_page_names_its_zone(
+    windows: Callable[..., Window], *, javascript: bool
+) -> None:
+    page = windows(javascript=javascript).open(LIST)
+
+    assert re.fullmatch(r"as of \d\d:\d\d:\d\d UTC", page.locator("[data-asof-text]").inner_text())
+    assert page.locator("[data-live]").is_visible() is javascript
+
+
+def test_new_jobs_are_told_of_and_loaded_on_request(window: Window, site: Site) -> None:
+    queue = f"new-{uuid4().hex[:8]}"
+    page = window.open(f"{LIST}?queue={queue}")
+    page.get_by_text("No jobs match.").wait_for()
+    enqueue(site, queue)
+
+    link = page.get_by_role("link", name="Show 1 new job")
+    link.wait_for()
+    assert page.locator("#result_list").count() == 0
+    link.click()
+
+    page.locator("#result_list .jm-task").wait_for()
+    assert window.complaints == []
+
+
+def test_a_search_that_was_stopped_is_said_while_the_rows_move_on(
+    page: Page, cell: Locator, site: Site
+) -> None:
+    def stopped(route: Route) -> None:
+        answer = route.fetch()
+        words = {"new": "", "trouble": "The search took longer than 3 seconds"}
+        route.fulfill(response=answer, json={**answer.json(), **words})
+
+    page.route(POLLS, stopped)
+    report(site, 781)
+
+    page.locator("[data-trouble]", has_text="took longer").wait_for()
+    poll(page)
+    assert "781 of 1,000" in cell.inner_text()
+
+
+def test_a_tag_leads_to_the_jobs_that_have_it(window: Window) -> None:
+    page = window.open(f"{LIST}?state=running")
+
+    page.locator(".jm-second a", has_text="nightly").first.click()
+
+    page.locator("#searchbar").wait_for()
+    assert page.locator("#searchbar").input_value() == 'tag:"nightly"'
+    assert page.locator("#result_list .jm-task").count() > 2
+    assert window.complaints == []
+
+
+def test_an_empty_list_says_so_and_leads_out(window: Window) -> None:
+    page = window.open(f"{LIST}?state=failed&q=queue:nowhere")
+    page.get_by_text("No failed jobs match.").wait_for()
+
+    page.get_by_role("link", name="Clear the search").click()
+
+    page.locator("#result_list .jm-task").first.wait_for()
+    assert window.complaints == []
 
 
 def test_states_are_counted_after_the_page_has_come(page: Page) -> None:

@@ -104,10 +104,15 @@ def _last(request: HttpRequest) -> str:
     return given[place] if place < len(given) else given[0]
 
 
+def chosen_by(request: HttpRequest) -> list[tuple[str, str]]:
+    """Return the parameters that the list was filtered by."""
+    pairs = [(name, value) for name, values in request.GET.lists() for value in values]
+    return [(name, value) for name, value in pairs if name not in CURSORS and value]
+
+
 def filtered_by(request: HttpRequest) -> list[tuple[str, str]]:
     """Return what the list was filtered by, in the words of its page."""
-    pairs = [(name, value) for name, values in request.GET.lists() for value in values]
-    return [_named(name, value[:200]) for name, value in pairs if name not in CURSORS and value]
+    return [_named(name, value[:200]) for name, value in chosen_by(request)]
 
 
 def _named(name: str, value: str) -> tuple[str, str]:

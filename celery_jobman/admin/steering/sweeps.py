@@ -21,8 +21,9 @@ from celery_jobman.admin.steering.crowds import (
     BulkTimeForm,
 )
 from celery_jobman.admin.steering.rules import why_not
-from celery_jobman.admin.steering.selection import has_moved
+from celery_jobman.admin.steering.selection import chosen_by, has_moved
 from celery_jobman.core import actions as audits
+from celery_jobman.core.encoding import clean
 from celery_jobman.exceptions import JobmanError
 from celery_jobman.models.database import atomic
 from celery_jobman.states import State
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which what is left is left for another request.
 PATIENCE = 20.0
+#: Characters of a filter that the audit keeps.
+LENGTH = 1000
 
 
 class Sweep(NamedTuple):
@@ -207,7 +210,7 @@ def log(sweep: Sweep, request: HttpRequest, tally: Tally, data: dict[str, Any]) 
         LogEntry.objects.log_actions(str(request.user.pk), tally.done, flag, text)
     elif tally.done:
         changes = {
-            "filter": dict(request.GET.items()),
+            "filter": {name: clean(value, LENGTH) for name, value in chosen_by(request)},
             "count": len(tally.done),
             "skipped": tally.skipped.total(),
             "left": len(tally.left),

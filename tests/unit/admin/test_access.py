@@ -74,7 +74,7 @@ def test_the_page_on_permissions_says_the_same() -> None:
     told = {
         row[2].strip("`"): {"view_job", *row[1].replace("`", "").split(", ")}
         for row in rows(DOCS / "reference" / "admin.md")
-        if row[2].strip("`") in set(Deed)
+        if len(row) > 2 and row[2].strip("`") in set(Deed)
     }
 
     assert told == {str(deed): set(names) for deed, names in PERMISSIONS.items()}

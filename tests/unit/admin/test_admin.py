@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -18,7 +20,6 @@ from tests.factories import NOON, attempt, checkpoint, finished_job, log_line, q
 if TYPE_CHECKING:
     from django.db.models import Model
     from django.test import Client
-    from pytest_django import DjangoAssertNumQueries
 
 pytestmark = pytest.mark.django_db
 
@@ -115,20 +116,21 @@ def test_rows_of_a_job_are_found_by_its_id(
         assert found.context["cl"].result_count == expected, term
 
 
-def test_lists_ask_the_same_number_of_queries_however_long_they_are(
-    admin_client: Client, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_lists_ask_the_same_number_of_queries_however_long_they_are(admin_client: Client) -> None:
     owner = get_user_model().objects.create_user("ann")
-    for _ in range(5):
-        queued_job(owner=owner, created_at=timezone.now())
-    url = _url(Job, "changelist")
-    admin_client.get(url)
+    admin_client.get(_url(Job, "changelist"))
 
-    with django_assert_num_queries(5) as asked:  # session, user, page, tasks, queues
-        admin_client.get(url)
+    asked = []
+    for _ in range(2):
+        for _ in range(5):
+            queued_job(owner=owner, created_at=timezone.now())
+        with CaptureQueriesContext(connection) as captured:
+            admin_client.get(_url(Job, "changelist"))
+        asked.append([query["sql"].replace("`", '"') for query in captured])
 
-    page = asked.captured_queries[2]["sql"]
-    assert not any(f'"{big}"' in page.replace("`", '"') for big in ("args", "message", "result"))
+    (page,) = [sql for sql in asked[1] if 'FROM "jobman_job"' in sql and "LIMIT 51" in sql]
+    assert len(asked[0]) == len(asked[1])
+    assert not any(f'"{big}"' in page for big in ("args", "message", "result"))
 
 
 def test_a_text_that_is_no_id_is_none() -> None:

@@ -6,6 +6,7 @@ from unittest import mock
 import pytest
 from django.contrib import admin
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.urls import reverse
 
 from celery_jobman.admin.access import Deed
@@ -15,6 +16,7 @@ from celery_jobman.models import Job
 from tests.factories import finished_job, queued_job
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
     from django.test import Client
     from pytest_django import DjangoAssertNumQueries
 
@@ -128,3 +130,22 @@ def test_a_project_may_show_more_columns(admin_client: Client) -> None:
     assert 'data-cell="created"' in text
     assert 'data-cell="finished"' in text
     assert ">d</a>" in text
+
+
+def test_an_index_leads_to_forks_and_children() -> None:
+    ids = [queued_job().pk]
+
+    plans = {
+        "jobman_job_fork_idx": plan(Job.objects.filter(retry_of__in=ids).order_by()),
+        "jobman_job_child_idx": plan(Job.objects.filter(parent_id__in=ids).order_by()),
+    }
+
+    assert [name for name, text in plans.items() if name not in text] == []
+
+
+def plan(queryset: QuerySet[Any]) -> str:
+    """Return how the database would read a table that is too long to be read whole."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    return queryset.explain()

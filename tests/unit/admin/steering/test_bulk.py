@@ -240,6 +240,16 @@ def test_no_more_than_the_limit_is_counted_and_done(ask: Any, confirm: Any, said
     assert said(confirm(page)) == "2 deleted"
 
 
+def test_a_filter_that_no_column_takes_is_kept_in_the_audit(
+    ask: Any, confirm: Any, said: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("celery_jobman.admin.steering.sweeps.MANY", 0)
+    query = "?_after=%00&o=%00&e=%ED%A0%80"
+
+    assert said(confirm(ask("forget_jobs", _failed(), across=True, query=query), query))
+    assert "_after" not in JobAction.objects.get(job_id=None).changes["filter"]
+
+
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request has time for two jobs."""

@@ -25,6 +25,7 @@ from celery_jobman.core import (
     schedule,
     workers,
 )
+from celery_jobman.core.terms import Terms
 from celery_jobman.models.database import using
 from celery_jobman.runtime import broker, results, signatures
 from celery_jobman.states import State
@@ -72,38 +73,73 @@ def cancel(job_id: UUID, *, force: bool = False, actor: Any = None, reason: str 
     return state
 
 
-def retry(
+def retry(  # noqa: PLR0913 - all but one are keywords
     job_id: UUID,
     *,
     attempt: int | None = None,
     confirm_succeeded: bool = False,
+    when: datetime | None = None,
+    queue: str | None = None,
+    priority: int | None = None,
     actor: Any = None,
     reason: str = "",
 ) -> None:
     """Run a finished job again; its checkpoints are reused.
 
-    See :func:`celery_jobman.core.retries.retry`, whose errors these are.
+    Args:
+        job_id: The job.
+        attempt: Refuse unless this is still its last attempt.
+        confirm_succeeded: Allow it for a job that succeeded.
+        when: Not before this aware datetime; None, or a past one, means now.
+        queue: Send it to this queue, and leave it there; None keeps the one it has.
+        priority: From 0 to 255, likewise.
+        actor: Who asks.
+        reason: Why.
+
+    Raises:
+        ValueError: ``when`` is naive, or no broker knows such a queue or priority.
+        JobNotFound: There is no such job.
+        TransitionRefused: See :func:`celery_jobman.core.retries.retry`.
+
+    In each case nothing was written.
     """
     retries.retry(
         job_id,
         now=timezone.now(),
         attempt=attempt,
         confirm_succeeded=confirm_succeeded,
+        terms=Terms(when=when, queue=queue, priority=priority),
         actor=actor,
         reason=reason,
     )
     _send(job_id)
 
 
-def retry_from(
-    job_id: UUID, step: str, *, attempt: int | None = None, actor: Any = None, reason: str = ""
+def retry_from(  # noqa: PLR0913 - all but two are keywords
+    job_id: UUID,
+    step: str,
+    *,
+    attempt: int | None = None,
+    when: datetime | None = None,
+    queue: str | None = None,
+    priority: int | None = None,
+    actor: Any = None,
+    reason: str = "",
 ) -> Plan:
     """Run a finished job again from a step; earlier checkpoints are reused.
 
-    See :func:`celery_jobman.core.retries.rewind`, whose result and errors these are.
+    See :func:`retry` for the arguments, and :func:`celery_jobman.core.retries.rewind`, whose
+    result and errors these are.
     """
-    now = timezone.now()
-    plan = retries.rewind(job_id, step, now=now, attempt=attempt, actor=actor, reason=reason)
+    plan = retries.rewind(
+        job_id,
+        step,
+        now=timezone.now(),
+        attempt=attempt,
+        terms=Terms(when=when, queue=queue, priority=priority),
+        actor=actor,
+        reason=reason,
+    )
     _send(job_id)
     return plan
 
@@ -125,17 +161,20 @@ def fork(  # noqa: PLR0913 - all but one are keywords
     args: Sequence[Any] | None = None,
     kwargs: Mapping[str, Any] | None = None,
     from_step: str | None = None,
+    replaces: bool = False,
     actor: Any = None,
     reason: str = "",
 ) -> UUID:
     """Enqueue a new job like an old one, with other arguments if given.
 
     Args:
-        job_id: The job to copy; it is not changed.
+        job_id: The job to copy.
         new_id: The new job's id; a second call with the same one makes no second job.
         args: New positional arguments; None keeps the old ones.
         kwargs: New keyword arguments; None keeps the old ones.
         from_step: Reuse the checkpoints before this step; None reuses none.
+        replaces: The new job stands for the old one, whose ``replaced_by`` then names it;
+            otherwise the old job is not changed.
         actor: Who asks.
         reason: Why.
 
@@ -148,6 +187,7 @@ def fork(  # noqa: PLR0913 - all but one are keywords
         ArgumentsRefused: The new arguments do not fit the task's signature.
         UnencodableValue: A new argument is not JSON.
         UnknownStep: It has no step ``from_step``.
+        TransitionRefused: It shall be replaced and has not ended.
 
     In each case nothing was written.
     """
@@ -161,6 +201,7 @@ def fork(  # noqa: PLR0913 - all but one are keywords
         new_id=new_id,
         arguments=edited,
         from_step=from_step,
+        replaces=replaces,
         actor=actor,
         reason=reason,
     )

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError
 
-from celery_jobman.core import actions, retries
+from celery_jobman.core import actions, retries, transitions
 from celery_jobman.core.redaction import preview
 from celery_jobman.exceptions import JobNotFound
 from celery_jobman.models import Job, Step, StepState
 from celery_jobman.models.database import atomic
 from celery_jobman.models.ids import uuid7
-from celery_jobman.states import State
+from celery_jobman.states import FINAL, State
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,6 +32,7 @@ def fork(  # noqa: PLR0913 - all but one are keywords
     new_id: UUID | None = None,
     arguments: tuple[str, str] | None = None,
     from_step: str | None = None,
+    replaces: bool = False,
     actor: Any = None,
     reason: str = "",
 ) -> Job:
@@ -40,13 +41,15 @@ def fork(  # noqa: PLR0913 - all but one are keywords
     The task is always the old job's.  The caller has bound ``arguments`` to its signature.
 
     Args:
-        job_id: The job to copy; it may be in any state and is not changed.
+        job_id: The job to copy; it may be in any state, and runs on if it does.
         now: Aware datetime of the request.
         new_id: The new job's id.  When this job has a fork of that id already, that is
             returned and nothing is written, so that a form sent twice makes one fork.
         arguments: New positional and keyword arguments, each as JSON text that reads back to
             plain JSON; None keeps the old ones.
         from_step: Copy the checkpoints before this step; None copies none.
+        replaces: Say in the old job's ``replaced_by`` that the new one stands for it, so that
+            its failure counts as addressed.  Otherwise the old job is not changed at all.
         actor: Who asks; see :func:`celery_jobman.core.actions.record`.
         reason: Why.
 
@@ -55,7 +58,8 @@ def fork(  # noqa: PLR0913 - all but one are keywords
 
     Raises:
         JobNotFound: There is no such job.
-        UnknownStep: It has no step ``from_step``.  Nothing was written.
+        UnknownStep: It has no step ``from_step``.
+        TransitionRefused: It shall be replaced and has not ended.  Nothing was written.
     """
     original = Job.objects.filter(pk=job_id).first()
     if original is None:
@@ -64,9 +68,11 @@ def fork(  # noqa: PLR0913 - all but one are keywords
         return twin
     kept = retries.plan(job_id, from_step).reused if from_step else ()
     copy = _copy(original, new_id or uuid7(), arguments, now)
-    changes = {"fork": str(copy.id), "step": from_step, "reused": list(kept)}
+    changes: dict[str, Any] = {"fork": str(copy.id), "step": from_step, "reused": list(kept)}
     if arguments is not None:
         changes["arguments"] = [original.preview, copy.preview]
+    if replaces:
+        changes["replaces"] = True
     try:
         _write(original, copy, kept, actor=actor, reason=reason, now=now, changes=changes)
     except IntegrityError:
@@ -84,7 +90,16 @@ def _write(original: Job, copy: Job, kept: tuple[str, ...], **audit: Any) -> Non
     with atomic():
         copy.save(force_insert=True)
         _copy_steps(original, copy, kept)
+        if audit["changes"].get("replaces"):
+            _replace(original, copy)
         actions.record("fork", original.id, **audit)
+
+
+def _replace(original: Job, copy: Job) -> None:
+    """Let ``copy`` stand for a job that has ended, and has not moved on since it was read."""
+    same = Job.objects.filter(pk=original.id, attempt=original.attempt, state__in=sorted(FINAL))
+    if not same.update(replaced_by=copy.id):
+        raise transitions.refusal(original.id, "replaced", "it has not ended, or has moved on")
 
 
 def _copy(original: Job, new_id: UUID, arguments: tuple[str, str] | None, now: datetime) -> Job:

@@ -14,6 +14,7 @@ from django.db.models import Max
 
 from celery_jobman.core import actions, transitions
 from celery_jobman.core.statements import Plus
+from celery_jobman.core.terms import UNCHANGED
 from celery_jobman.exceptions import JobNotFound, TransitionRefused, UnknownStep
 from celery_jobman.models import Job, Step, StepState, Trigger
 from celery_jobman.models.database import atomic
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
     from uuid import UUID
+
+    from celery_jobman.core.terms import Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +55,13 @@ def plan(job_id: UUID, step: str | None = None) -> Plan:
     return Plan(reused=tuple(reused), again=tuple(n for n in names if n not in reused))
 
 
-def retry(
+def retry(  # noqa: PLR0913 - all but one are keywords
     job_id: UUID,
     *,
     now: datetime,
     attempt: int | None = None,
     confirm_succeeded: bool = False,
+    terms: Terms = UNCHANGED,
     actor: Any = None,
     reason: str = "",
 ) -> None:
@@ -69,6 +73,8 @@ def retry(
         attempt: Refuse unless this is still the job's last attempt, so that a second click,
             or a page that is out of date, does nothing.
         confirm_succeeded: Allow it for a job that succeeded.
+        terms: When, in which queue and with which priority it runs; the audit keeps what
+            they change.
         actor: Who asks; see :func:`celery_jobman.core.actions.record`.
         reason: Why.
 
@@ -78,8 +84,9 @@ def retry(
             moved on since ``attempt``.  Nothing was written.
     """
     with atomic():
-        _reopen(job_id, now, attempt, confirm_succeeded)
-        actions.record("retry", job_id, actor=actor, reason=reason, now=now)
+        job = _reopen(job_id, now, attempt, confirm_succeeded, terms)
+        changes = terms.changes(job, now)
+        actions.record("retry", job_id, actor=actor, reason=reason, now=now, changes=changes)
 
 
 def rewind(  # noqa: PLR0913 - all but two are keywords
@@ -89,10 +96,13 @@ def rewind(  # noqa: PLR0913 - all but two are keywords
     now: datetime,
     attempt: int | None = None,
     confirm_succeeded: bool = True,
+    terms: Terms = UNCHANGED,
     actor: Any = None,
     reason: str = "",
 ) -> Plan:
     """Retry a finished job from ``step``: its checkpoint and later ones are set aside.
+
+    The other arguments are those of :func:`retry`.
 
     Returns:
         Which steps are reused, and which run again.
@@ -103,11 +113,12 @@ def rewind(  # noqa: PLR0913 - all but two are keywords
         TransitionRefused: As for :func:`retry`.  Nothing was written.
     """
     with atomic():
-        job = _reopen(job_id, now, attempt, confirm_succeeded)
+        job = _reopen(job_id, now, attempt, confirm_succeeded, terms)
         chosen = plan(job_id, step)
         aside = [row.pk for row in _from(job, _live(job_id), step)]
         Step.objects.filter(pk__in=aside).update(superseded=_next_rewind(job_id))
         changes = {"step": step, "reused": list(chosen.reused), "again": list(chosen.again)}
+        changes |= terms.changes(job, now)
         actions.record("retry from", job_id, actor=actor, reason=reason, now=now, changes=changes)
     return chosen
 
@@ -151,6 +162,7 @@ def _reopen(
     now: datetime,
     attempt: int | None,
     confirm_succeeded: bool,  # noqa: FBT001
+    terms: Terms = UNCHANGED,
 ) -> Job:
     job = Job.objects.filter(pk=job_id).without_payloads().first()
     if job is None:
@@ -162,16 +174,16 @@ def _reopen(
         now=now,
         sources=allowed & {State(job.state)},
         at={"attempt": job.attempt if attempt is None else attempt},
-        **_fresh(job, now),
+        **_fresh(job),
+        **terms.columns(job, now),
     )
     if not moved:
         raise _refusal(job, attempt)
     return job
 
 
-def _fresh(job: Job, now: datetime) -> dict[str, Any]:
+def _fresh(job: Job) -> dict[str, Any]:
     changes = {
-        "available_at": now,
         "failures": 0,
         "crashes": 0,
         "retries": 0,
@@ -181,6 +193,7 @@ def _fresh(job: Job, now: datetime) -> dict[str, Any]:
         "expires_at": None,
         "dispatch_error": "",
         "trigger": Trigger.OPERATOR,
+        "replaced_by": None,
         "delivery": Plus(1),
     }
     if job.state in {State.SUCCEEDED, State.CANCELLED}:

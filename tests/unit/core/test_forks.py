@@ -9,10 +9,10 @@ from django.db import IntegrityError
 
 from celery_jobman.core import forks
 from celery_jobman.core.forks import INHERITED, fork
-from celery_jobman.exceptions import JobNotFound, UnknownStep
+from celery_jobman.exceptions import JobNotFound, TransitionRefused, UnknownStep
 from celery_jobman.models import Job, JobAction, StepState
 from celery_jobman.states import State
-from tests.factories import NOON, checkpoint, finished_job, job_in, runner_of
+from tests.factories import NOON, checkpoint, finished_job, job_in, runner_of, running_job
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Budget
@@ -173,3 +173,22 @@ def test_the_id_of_another_job_is_not_taken() -> None:
 
     with pytest.raises(IntegrityError):
         fork(full_job().id, now=NOON, new_id=taken.id)
+
+
+def test_a_fork_can_stand_for_the_job_that_failed() -> None:
+    original = full_job()
+
+    copy = fork(original.id, now=NOON, replaces=True)
+
+    original.refresh_from_db()
+    assert original.replaced_by == copy.id
+    assert JobAction.objects.get().changes["replaces"] is True
+
+
+def test_a_job_that_runs_again_is_not_replaced() -> None:
+    running = running_job()
+
+    with pytest.raises(TransitionRefused):
+        fork(running.id, now=NOON, replaces=True)
+    assert Job.objects.count() == 1
+    assert not JobAction.objects.exists()

@@ -8,18 +8,21 @@ import pytest
 
 from celery_jobman.core import attempts, retries
 from celery_jobman.core.retries import retry
+from celery_jobman.core.terms import Terms
 from celery_jobman.exceptions import JobNotFound, TransitionRefused
 from celery_jobman.models import Job, JobAction
 from celery_jobman.states import FINAL, State
 from tests.factories import (
     EARLIER,
     LATER,
+    NOON,
     attempt,
     checkpoint,
     finished_job,
     job_in,
     log_line,
     next_run_of,
+    running_job,
 )
 
 if TYPE_CHECKING:
@@ -199,3 +202,34 @@ def test_a_retry_is_three_statements(budget: Budget) -> None:
 
     with budget(3):
         retry(job.id, now=LATER, actor="ana")
+
+
+def test_a_retry_can_wait_elsewhere_and_go_first() -> None:
+    job = finished_job(priority=3)
+
+    retry(job.id, now=NOON, terms=Terms(when=LATER, queue="slow", priority=9))
+
+    job.refresh_from_db()
+    assert (job.available_at, job.queue, job.priority) == (LATER, "slow", 9)
+    assert JobAction.objects.get().changes == {
+        "available_at": [None, LATER.isoformat()], "queue": ["celery", "slow"], "priority": [3, 9],
+    }  # fmt: skip
+
+
+def test_the_terms_of_a_retry_that_is_refused_change_nothing() -> None:
+    job = running_job(priority=3)
+
+    with pytest.raises(TransitionRefused):
+        retry(job.id, now=NOON, terms=Terms(when=LATER, queue="slow", priority=9))
+
+    job.refresh_from_db()
+    assert (job.available_at, job.queue, job.priority) == (None, "celery", 3)
+
+
+def test_a_job_that_runs_again_stands_for_itself() -> None:
+    job = finished_job(replaced_by=uuid4())
+
+    retry(job.id, now=LATER)
+
+    job.refresh_from_db()
+    assert job.replaced_by is None

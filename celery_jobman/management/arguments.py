@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from celery_jobman.core.priorities import HIGHEST
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -78,6 +79,13 @@ def count(text: str) -> int:
     """Return a whole number, at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
+
+
+def priority(text: str) -> int:
+    """Return a priority, from 0 to 255."""
+    if not text.isdecimal() or int(text) > HIGHEST:
+        raise ArgumentTypeError(f"{text!r} is no whole number from 0 to {HIGHEST}")
     return int(text)
 
 
@@ -149,6 +157,27 @@ def add_limit(parser: ArgumentParser, default: int | None, what: str) -> None:
     """Add the most that the verb looks at or does."""
     shown = "" if default is None else " (default: %(default)s)"
     parser.add_argument("--limit", type=count, default=default, metavar="N", help=what + shown)
+
+
+def add_when(parser: ArgumentParser, *, required: bool = False) -> None:
+    """Add the time, as a moment or as a distance from now; :func:`due` reads them."""
+    when = parser.add_mutually_exclusive_group(required=required)
+    when.add_argument(
+        "--at", type=moment, metavar="TIME", help="a date and time, '2026-01-31 12:00'"
+    )
+    when.add_argument(
+        "--in",
+        dest="delay",
+        type=duration,
+        metavar="DURATION",
+        help="a time from now: 90s, 30m, 12h, 7d",
+    )
+
+
+def due(options: dict[str, Any], now: datetime) -> datetime | None:
+    """Return the time that :func:`add_when` was given; None when it was given none."""
+    at: datetime | None = options["at"]
+    return at if options["delay"] is None else now + options["delay"]
 
 
 def add_reason(parser: ArgumentParser) -> None:

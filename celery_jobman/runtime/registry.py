@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from celery import current_app
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from celery import Task
 
 logger = logging.getLogger("celery_jobman")
@@ -22,6 +25,14 @@ def find(name: str) -> Task | None:
     if name not in current_app.tasks and (error := import_tasks()):
         logger.error("The project's tasks could not be imported", exc_info=error)
     return current_app.tasks.get(name)
+
+
+def effects(name: str, steps: Iterable[str]) -> dict[str, str]:
+    """Return those of ``steps`` that the task declares to act outside, with what they do."""
+    declared = getattr(find(name), "effects", None)
+    if not isinstance(declared, Mapping):
+        return {}
+    return {step: str(declared[step]) for step in steps if step in declared}
 
 
 def import_tasks() -> Exception | None:

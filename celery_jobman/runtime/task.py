@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from celery.contrib.django.task import DjangoTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import ModuleType
 
     from celery import Celery
@@ -52,6 +53,9 @@ class JobTask(DjangoTask):  # type: ignore[misc]
     track: ClassVar[bool] = True
     #: Names of the task's steps in order, shown before they run.
     steps: ClassVar[Sequence[str]] = ()
+    #: What steps do outside that a second run would do a second time, in words:
+    #: ``{"report": "sends the customer a mail"}``.  Who retries a job is told before.
+    effects: ClassVar[Mapping[str, str]] = MappingProxyType({})
     #: Failed attempts (exception, time-out, lost worker) after which the job has failed.
     #: None: an exception is final at once, as in Celery, and a lost worker only when it
     #: happened ``JOBMAN["POISON_LIMIT"]`` times.

@@ -6,12 +6,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
+from django.utils import timezone
 
 from celery_jobman import actions
+from celery_jobman.core.terms import Terms
 from celery_jobman.exceptions import TransitionRefused, UnknownStep
 from celery_jobman.insight.wording import counted, listed
 from celery_jobman.management import arguments, selection, standing, tally
 from celery_jobman.models import Step, StepState
+from celery_jobman.runtime import registry
 from celery_jobman.states import FINAL, State
 
 if TYPE_CHECKING:
@@ -33,6 +36,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     how.add_argument("--from-step", metavar="STEP", help="run this step and all after it again")
     how.add_argument(
         "--skipped", metavar="STEP", help="run only the items again that this iteration skipped"
+    )
+    arguments.add_when(parser)
+    parser.add_argument("--to-queue", metavar="NAME", help="send them to this queue")
+    parser.add_argument(
+        "--priority", type=arguments.priority, metavar="N", help="with this priority, 0 to 255"
     )
     arguments.add_dry_run(parser)
     arguments.add_yes(parser)
@@ -56,6 +64,27 @@ def _check_usage(options: dict[str, Any]) -> None:
             "say which jobs: their ids, or --all, --task NAME or --queue NAME for the failed ones",
             returncode=2,
         )
+    if options["skipped"] and set(_terms(options).values()) != {None}:
+        raise CommandError(
+            "--skipped runs at once, in the same queue; leave out --at, --in, --to-queue and"
+            " --priority",
+            returncode=2,
+        )
+
+
+def _terms(options: dict[str, Any]) -> dict[str, Any]:
+    """Return when, where and how urgently the jobs shall run; None as before.
+
+    Raises:
+        CommandError: No broker knows such a queue.
+    """
+    when = arguments.due(options, timezone.now())
+    terms = {"when": when, "queue": options["to_queue"], "priority": options["priority"]}
+    try:
+        Terms(**terms)
+    except ValueError as error:
+        raise CommandError(str(error), returncode=2) from error
+    return terms
 
 
 def _chosen(options: dict[str, Any], console: Console) -> Iterable[Job]:
@@ -77,29 +106,34 @@ def _chosen(options: dict[str, Any], console: Console) -> Iterable[Job]:
 
 def _retry(job: Job, options: dict[str, Any], console: Console) -> None:
     why = {"actor": None, "reason": options["reason"]}
+    how = {**why, **_terms(options), "attempt": job.attempt}
     values: dict[str, Any] = {}
     if options["skipped"]:
         items = actions.replay_skipped(job.id, options["skipped"], **why)
         text, values["items"] = f"runs {counted(items, 'skipped item')} again", items
     elif options["from_step"]:
-        plan = actions.retry_from(job.id, options["from_step"], attempt=job.attempt, **why)
-        text, values = _plan(plan)
+        text, values = _plan(actions.retry_from(job.id, options["from_step"], **how))
     else:
         text, values = _plan(actions.plan_retry(job.id))
         # Whoever named a job that succeeded has confirmed it.
-        actions.retry(job.id, attempt=job.attempt, confirm_succeeded=True, **why)
+        actions.retry(job.id, confirm_succeeded=True, **how)
     standing.write(job.id, text, console, **values)
 
 
 def _preview(job: Job, options: dict[str, Any], console: Console) -> None:
     if job.state not in FINAL:
         raise TransitionRefused(job.id, "retried", job.state, "cancel it first, or wait")
+    effects: dict[str, str] = {}
     if options["skipped"]:
         items = _skipped(job, options["skipped"])
         text, values = f"would run {counted(items, 'skipped item')} again", {"items": items}
     else:
-        text, values = _plan(actions.plan_retry(job.id, options["from_step"]))
-    console.fact(f"{job.id}  {text}", id=job.id, **values)
+        plan = actions.plan_retry(job.id, options["from_step"])
+        effects = registry.effects(job.task, plan.again)
+        text, values = _plan(plan)
+    console.fact(f"{job.id}  {text}", id=job.id, **values, effects=effects)
+    for step, effect in effects.items():
+        console.note(f"  step {step} may act a second time: {effect}")
 
 
 def _skipped(job: Job, step: str) -> int:

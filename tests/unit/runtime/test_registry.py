@@ -3,10 +3,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
+import pytest
+
 from celery_jobman.runtime import registry
 
 if TYPE_CHECKING:
-    import pytest
     from celery import Celery, Task
 
 
@@ -54,3 +55,22 @@ def test_a_module_that_cannot_be_imported_is_logged(
 
     assert registry.find("demo.gone") is None
     assert "The project's tasks could not be imported" in caplog.text
+
+
+@pytest.mark.parametrize("declared", [None, ("load",), "load"])
+def test_effects_that_are_no_mapping_are_none(
+    task: Task, declared: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task, "effects", declared, raising=False)
+
+    assert registry.effects("demo.add", ["load"]) == {}
+
+
+def test_only_the_effects_of_the_steps_that_are_asked_for_are_told(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared = {"load": "sends a mail", "report": "prints"}
+    monkeypatch.setattr(task, "effects", declared, raising=False)
+
+    assert registry.effects("demo.add", ["fetch", "load"]) == {"load": "sends a mail"}
+    assert registry.effects("demo.gone", ["load"]) == {}

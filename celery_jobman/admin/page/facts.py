@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
+from celery_jobman.admin.page.header import succession
 from celery_jobman.admin.page.wire import visible
 from celery_jobman.admin.routes import page_of
 from celery_jobman.core.redaction import redacted
@@ -78,8 +79,9 @@ def _places(subject: Subject) -> Iterator[Fact]:
 def _origins(subject: Subject) -> Iterator[Fact]:
     job = subject.job
     links = ((_("Parent"), job.parent_id), (_("Retry of"), job.retry_of))
-    for name, job_id in (*links, (_("Replaced by"), job.replaced_by)):
+    for name, job_id in (*links, (succession(job), job.replaced_by)):
         yield Fact(name, str(job_id or ""), page_of(subject.admin, job_id) if job_id else "")
+    yield Fact(_("Group"), visible(job.group_id, LONGEST), copied=True)
     attribs = redacted(job.attribs)
     for name, value in attribs.items() if isinstance(attribs, dict) else ():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from celery_jobman.admin import badges
 from celery_jobman.admin.access import Deed
 from celery_jobman.admin.page.wire import visible
+from celery_jobman.admin.routes import page_of
 from celery_jobman.conf import settings
 from celery_jobman.insight.explanation import why
 from celery_jobman.insight.wording import ago
@@ -34,7 +35,14 @@ def header(subject: Subject) -> dict[str, Any]:
         "heartbeat": ago(min(worker.seen_at, subject.now), subject.now) if worker else "",
         "silent": bool(worker and subject.now - worker.seen_at > settings().worker_lost_after),
         "reason": reason(subject),
+        "successor": page_of(subject.admin, job.replaced_by) if job.replaced_by else "",
+        "succession": succession(job),
     }
+
+
+def succession(job: Job) -> str:
+    """Return what the job that stands for this one is to it."""
+    return _("Replaced by") if job.state == State.SUCCEEDED else _("Retried as")
 
 
 def attempt(job: Job) -> str:

@@ -16,15 +16,16 @@ from django.utils.translation import gettext_lazy
 from celery_jobman import actions
 from celery_jobman.admin.access import Deed
 from celery_jobman.admin.steering.arguments import differences, read, written
+from celery_jobman.admin.steering.choices import steps_of
 from celery_jobman.admin.steering.forms import VerbForm, field
 from celery_jobman.admin.steering.pages import VerbPage
-from celery_jobman.admin.steering.retrying import steps_of
 from celery_jobman.admin.steering.rules import LONGEST
 from celery_jobman.core.redaction import MASK, editable, unmasked
 from celery_jobman.exceptions import JobmanError
 from celery_jobman.models import Job
 from celery_jobman.models.ids import uuid7
 from celery_jobman.runtime import signatures
+from celery_jobman.states import State
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -58,6 +59,12 @@ class EditForm(VerbForm):
         ),
         required=False,
         widget=forms.Select(attrs=field()),
+    )
+    addressed = forms.BooleanField(
+        label=gettext_lazy("Mark the old failure as addressed"),
+        help_text=gettext_lazy("The old job then names the new one, as what it was retried as."),
+        required=False,
+        initial=True,
     )
     #: The new job's id, signed, so that a form sent twice makes one job.
     token = forms.CharField(widget=forms.HiddenInput)
@@ -119,6 +126,8 @@ class EditPage(VerbPage):
         form.fields["from_step"].choices = [("", _("From the beginning")), *steps]
         if not steps:
             del form.fields["from_step"]
+        if job.state != State.FAILED:
+            del form.fields["addressed"]
 
     def initial(self, job: Job) -> dict[str, Any]:
         """Begin with the stored arguments, masked, and an id for the new job."""
@@ -162,6 +171,7 @@ class EditPage(VerbPage):
             args=data["args"],
             kwargs=data["kwargs"],
             from_step=data.get("from_step") or None,
+            replaces=data.get("addressed", False),
             actor=request.user,
             reason=data["reason"],
         )

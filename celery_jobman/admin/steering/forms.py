@@ -107,6 +107,27 @@ class TimeFields(forms.Form):
             self.add_error("at", _("This is more than ten years from now."))
 
 
+class TermsFields(TimeFields):
+    """When, in which queue and with which priority a job runs again; empty is as before."""
+
+    queue = forms.ChoiceField(
+        label=gettext_lazy("Queue"), required=False, widget=forms.Select(attrs=field())
+    )
+    priority = forms.IntegerField(
+        label=gettext_lazy("Priority"),
+        help_text=gettext_lazy("From 0 to 255; empty leaves it as it is."),
+        required=False,
+        min_value=0,
+        max_value=HIGHEST,
+        widget=forms.NumberInput(attrs=field()),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The button on the job's page asks for nothing of this.
+        self.fields["when"].required = False
+
+
 def _moment(when: str | None, at: datetime | None) -> datetime:
     now = timezone.now()
     if when == "hour":

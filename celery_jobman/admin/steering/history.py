@@ -38,6 +38,7 @@ VERBS = {
 NAMES = {
     "available_at": gettext_lazy("time"),
     "priority": gettext_lazy("priority"),
+    "queue": gettext_lazy("queue"),
     "arguments": gettext_lazy("arguments"),
     "step": gettext_lazy("step"),
     "reused": gettext_lazy("reused"),
@@ -46,9 +47,10 @@ NAMES = {
     "items": gettext_lazy("items"),
     "state": gettext_lazy("state"),
     "force": gettext_lazy("by force"),
+    "replaces": gettext_lazy("the failure counts as addressed"),
 }
 #: Those whose value is one before and one after.
-PAIRS = frozenset({"available_at", "priority", "arguments"})
+PAIRS = frozenset({"available_at", "priority", "queue", "arguments"})
 
 
 class Event(NamedTuple):

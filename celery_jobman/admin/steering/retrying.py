@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.db.models.functions import Length
-from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from celery_jobman import actions
 from celery_jobman.admin.access import Deed
-from celery_jobman.admin.steering.forms import VerbForm
+from celery_jobman.admin.steering.choices import likely, offered, steps_of
+from celery_jobman.admin.steering.forms import TermsFields, VerbForm
 from celery_jobman.admin.steering.pages import VerbPage
-from celery_jobman.insight.wording import lasting, listed
-from celery_jobman.models import Step, StepState
+from celery_jobman.insight.wording import at, listed
+from celery_jobman.models import Queue
+from celery_jobman.runtime import registry
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from django.http import HttpRequest
 
     from celery_jobman.models import Job
 
-#: With more steps than this, what each choice means is not worked out.
-PLANNED = 40
-#: States of a step at which a retry most likely begins.
-OPEN = frozenset({StepState.FAILED, StepState.RUNNING, StepState.REPLAYING})
+#: Most queues that can be chosen.
+QUEUES = 200
 
 
-class ConfirmForm(VerbForm):
+class RetryForm(TermsFields, VerbForm):
+    """When, where and how urgently."""
+
+
+class ConfirmForm(RetryForm):
     """Asked of a job that succeeded."""
 
     confirm = forms.BooleanField(
@@ -38,18 +43,63 @@ class ConfirmForm(VerbForm):
     )
 
 
-class RetryPage(VerbPage):
+class StepForm(RetryForm):
+    """Where to start again."""
+
+    step = forms.ChoiceField(label=gettext_lazy("Start again at"), widget=forms.RadioSelect)
+
+    field_order = ("step",)
+
+
+class _Again(VerbPage):
+    """What both pages ask, and how they say that it was done."""
+
+    form_class = RetryForm
+
+    def form(self, job: Job, data: Any = None) -> VerbForm:
+        """Offer the queues that there are."""
+        form = super().form(job, data)
+        field: Any = form.fields["queue"]
+        names = Queue.objects.values_list("name", flat=True)[:QUEUES]
+        field.choices = [(name, name) for name in dict.fromkeys([job.queue, *names])]
+        return form
+
+    def initial(self, job: Job) -> dict[str, Any]:
+        """Begin with what the job has."""
+        return {"queue": job.queue, "priority": job.priority}
+
+    def _how(self, request: HttpRequest, job: Job, data: dict[str, Any]) -> dict[str, Any]:
+        """Return what both verbs are told."""
+        return {
+            "attempt": job.attempt,
+            "when": data["moment"],
+            "queue": data["queue"] or None,
+            "priority": data["priority"],
+            "actor": request.user,
+            "reason": data["reason"],
+        }
+
+
+def _later(data: dict[str, Any]) -> str:
+    """Return when the job runs, when that is not now."""
+    moment = data["moment"]
+    return at(moment) if moment > timezone.now() else ""
+
+
+class RetryPage(_Again):
     """Run a job again; its checkpoints are reused."""
 
     deed = Deed.RETRY
     title = gettext_lazy("Retry the job")
     submit = gettext_lazy("Retry the job")
+    form_class = ConfirmForm
 
     def form(self, job: Job, data: Any = None) -> VerbForm:
         """Ask twice if the job succeeded."""
+        form = super().form(job, data)
         if job.state != State.SUCCEEDED:
-            return super().form(job, data)
-        return ConfirmForm(data, initial={"state": job.state, "attempt": job.attempt})
+            del form.fields["confirm"]
+        return form
 
     def outlook(self, job: Job) -> list[str]:
         """Say what is reused, and what runs."""
@@ -64,39 +114,20 @@ class RetryPage(VerbPage):
             sentences.append(text % {"steps": listed(plan.again)})
         return sentences
 
+    def warnings(self, job: Job) -> list[str]:
+        """Say what the steps that run do outside, as far as the task declares it."""
+        return _outside(job, actions.plan_retry(job.pk).again)
+
     def act(self, request: HttpRequest, job: Job, data: dict[str, Any]) -> str:
         """Retry it."""
-        actions.retry(
-            job.pk,
-            attempt=job.attempt,
-            confirm_succeeded=data.get("confirm", False),
-            actor=request.user,
-            reason=data["reason"],
-        )
+        confirmed = data.get("confirm", False)
+        actions.retry(job.pk, confirm_succeeded=confirmed, **self._how(request, job, data))
+        if moment := _later(data):
+            return _("The job runs again at %(moment)s.") % {"moment": moment}
         return _("The job runs again.")
 
 
-class Choice(NamedTuple):
-    """One step at which the job may start again."""
-
-    name: str
-    word: str
-    #: How long it took; empty when it did not run.
-    lasted: str
-    #: How much it saved; empty when nothing.
-    kept: str
-    #: What starting here would mean; empty when it was not worked out.
-    meaning: str
-    is_open: bool
-
-
-class StepForm(VerbForm):
-    """Where to start again."""
-
-    step = forms.ChoiceField(label=gettext_lazy("Start again at"), widget=forms.RadioSelect)
-
-
-class RewindPage(VerbPage):
+class RewindPage(_Again):
     """Run a job again from a step."""
 
     deed = Deed.RETRY_FROM
@@ -111,7 +142,7 @@ class RewindPage(VerbPage):
         field: Any = form.fields["step"]
         names = steps_of(job)
         field.choices = [(name, name) for name in names]
-        form.initial["step"] = _likely(job, names)
+        form.initial["step"] = likely(job, names)
         return form
 
     def outlook(self, job: Job) -> list[str]:
@@ -124,70 +155,27 @@ class RewindPage(VerbPage):
 
     def warnings(self, job: Job) -> list[str]:
         """Say what jobman cannot undo."""
-        sentences = [
-            _("What these steps did outside, such as sending mail, may happen a second time.")
-        ]
+        unknown = _("What these steps did outside, such as sending mail, may happen a second time.")
+        sentences = _outside(job, steps_of(job)) or [unknown]
         if job.state == State.SUCCEEDED:
             sentences.append(_("This job succeeded."))
         return sentences
 
     def context(self, job: Job, form: VerbForm) -> dict[str, Any]:
         """Return the steps with what they did."""
-        chosen = form["step"].value()
-        rows = _choices(job)
-        return {"choices": rows, "chosen": chosen}
+        return {"choices": offered(job), "chosen": form["step"].value()}
 
     def act(self, request: HttpRequest, job: Job, data: dict[str, Any]) -> str:
         """Rewind it."""
-        step = data["step"]
-        actions.retry_from(
-            job.pk, step, attempt=job.attempt, actor=request.user, reason=data["reason"]
-        )
-        return _("The job runs again from step %(step)s.") % {"step": step}
+        step = {"step": data["step"]}
+        actions.retry_from(job.pk, data["step"], **self._how(request, job, data))
+        if moment := _later(data):
+            text = _("The job runs again from step %(step)s at %(moment)s.")
+            return text % {**step, "moment": moment}
+        return _("The job runs again from step %(step)s.") % step
 
 
-def steps_of(job: Job) -> list[str]:
-    """Return the names of a job's steps: those it declares, then others that it ran."""
-    ran = Step.objects.filter(job_id=job.pk, superseded=0).order_by("position")
-    return list(dict.fromkeys([*job.declared_steps, *ran.values_list("name", flat=True)]))
-
-
-def _rows(job: Job) -> dict[str, Any]:
-    rows = Step.objects.filter(job_id=job.pk, superseded=0).annotate(size=Length("result"))
-    return {row.name: row for row in rows.defer("result", "cursor", "skipped", "error_message")}
-
-
-def _likely(job: Job, names: list[str]) -> str:
-    """Return the step that failed; else the first that has not ended; else the last."""
-    rows = _rows(job)
-    broken = [name for name in names if name in rows and rows[name].state in OPEN]
-    ended = {name for name, row in rows.items() if row.state == StepState.SUCCEEDED}
-    unfinished = [name for name in names if name not in ended]
-    return next(iter([*broken, *unfinished, *names[-1:]]), "")
-
-
-def _choices(job: Job) -> list[Choice]:
-    names, rows = steps_of(job), _rows(job)
-    planned = len(names) <= PLANNED
-    return [_choice(job, name, rows.get(name), planned=planned) for name in names]
-
-
-def _choice(job: Job, name: str, row: Any, *, planned: bool) -> Choice:
-    meaning = _meaning(job, name) if planned else ""
-    if row is None:
-        return Choice(name, _("Not run"), "", "", meaning, is_open=True)
-    ended = row.finished_at
-    return Choice(
-        name=name,
-        word=str(StepState(row.state).label),
-        lasted=lasting(ended - row.started_at) if ended else "",
-        kept=filesizeformat(row.size) if row.size else "",
-        meaning=meaning,
-        is_open=row.state != StepState.SUCCEEDED,
-    )
-
-
-def _meaning(job: Job, name: str) -> str:
-    plan = actions.plan_retry(job.pk, name)
-    values = {"reused": listed(plan.reused), "again": listed(plan.again)}
-    return _("Reuses %(reused)s; runs %(again)s.") % values
+def _outside(job: Job, steps: Iterable[str]) -> list[str]:
+    text = _("If step %(step)s runs again, this may happen a second time: %(effect)s.")
+    effects = registry.effects(job.task, steps)
+    return [text % {"step": step, "effect": effect} for step, effect in effects.items()]

@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.urls import reverse
 
 from celery_jobman import JobTask
 from celery_jobman.core.redaction import MASK
@@ -179,3 +180,36 @@ def test_a_task_that_is_not_registered_cannot_be_edited(admin_client: Client, ur
     page = admin_client.get(url(_job(task="gone.away"), "edit_retry")).content.decode()
 
     assert "not registered here" in page
+
+
+def test_the_old_failure_is_marked_as_addressed(admin_client: Client, edit: Any) -> None:
+    job = _job()
+
+    edit(job)
+
+    job.refresh_from_db()
+    assert job.replaced_by == _fork().pk
+    page = admin_client.get(reverse("admin:jobman_job_change", args=[job.pk])).content.decode()
+    listed = admin_client.get(reverse("admin:jobman_job_changelist")).content.decode()
+    assert f'Retried as <a class="jm-mono" href="/admin/jobman/job/{_fork().pk}/change/' in page
+    assert f"retried as …{str(_fork().pk)[-8:]}" in listed
+    assert f"retry of …{str(job.pk)[-8:]}" in listed
+
+
+def test_the_old_failure_can_be_left_as_it_is(edit: Any) -> None:
+    job = _job()
+
+    edit(job, addressed="")
+
+    job.refresh_from_db()
+    assert job.replaced_by is None
+    assert _fork().retry_of == job.pk
+
+
+def test_only_a_failure_can_be_addressed(admin_client: Client, url: Any) -> None:
+    job = _job()
+    Job.objects.filter(pk=job.pk).update(state=State.SUCCEEDED)
+
+    form = admin_client.get(url(job, "edit_retry")).context["form"]
+
+    assert "addressed" not in form.fields

@@ -1,0 +1,88 @@
+"""Choices: the steps at which a job may start again, with what they did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.db.models.functions import Length
+from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext as _
+
+from celery_jobman import actions
+from celery_jobman.insight.wording import lasting, listed
+from celery_jobman.models import Step, StepState
+from celery_jobman.runtime import registry
+
+if TYPE_CHECKING:
+    from celery_jobman.models import Job
+
+#: With more steps than this, what each choice means is not worked out.
+PLANNED = 40
+#: States of a step at which a retry most likely begins.
+OPEN = frozenset({StepState.FAILED, StepState.RUNNING, StepState.REPLAYING})
+
+
+class Choice(NamedTuple):
+    """One step at which the job may start again."""
+
+    name: str
+    word: str
+    #: How long it took; empty when it did not run.
+    lasted: str
+    #: How much it saved; empty when nothing.
+    kept: str
+    #: What starting here would mean; empty when it was not worked out.
+    meaning: str
+    #: What the task declares that it does outside; empty when nothing.
+    effect: str
+
+
+def steps_of(job: Job) -> list[str]:
+    """Return the names of a job's steps: those it declares, then others that it ran."""
+    ran = Step.objects.filter(job_id=job.pk, superseded=0).order_by("position")
+    return list(dict.fromkeys([*job.declared_steps, *ran.values_list("name", flat=True)]))
+
+
+def _rows(job: Job) -> dict[str, Any]:
+    rows = Step.objects.filter(job_id=job.pk, superseded=0).annotate(size=Length("result"))
+    return {row.name: row for row in rows.defer("result", "cursor", "skipped", "error_message")}
+
+
+def likely(job: Job, names: list[str]) -> str:
+    """Return the step that failed; else the first that has not ended; else the last."""
+    rows = _rows(job)
+    broken = [name for name in names if name in rows and rows[name].state in OPEN]
+    ended = {name for name, row in rows.items() if row.state == StepState.SUCCEEDED}
+    unfinished = [name for name in names if name not in ended]
+    return next(iter([*broken, *unfinished, *names[-1:]]), "")
+
+
+def offered(job: Job) -> list[Choice]:
+    """Return every step of a job, with what starting there would mean."""
+    names, rows = steps_of(job), _rows(job)
+    effects = registry.effects(job.task, names)
+    planned = len(names) <= PLANNED
+    return [
+        _choice(name, rows.get(name), _meaning(job, name) if planned else "", effects.get(name, ""))
+        for name in names
+    ]
+
+
+def _choice(name: str, row: Any, meaning: str, effect: str) -> Choice:
+    if row is None:
+        return Choice(name, _("Not run"), "", "", meaning, effect)
+    ended = row.finished_at
+    return Choice(
+        name=name,
+        word=str(StepState(row.state).label),
+        lasted=lasting(ended - row.started_at) if ended else "",
+        kept=filesizeformat(row.size) if row.size else "",
+        meaning=meaning,
+        effect=effect,
+    )
+
+
+def _meaning(job: Job, name: str) -> str:
+    plan = actions.plan_retry(job.pk, name)
+    values = {"reused": listed(plan.reused), "again": listed(plan.again)}
+    return _("Reuses %(reused)s; runs %(again)s.") % values

@@ -5,46 +5,19 @@ The answers of the log's address are made here, so that a log grows as fast as a
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+import re
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browser.floods import PACE, Flood, Log
 from tests.browser.screens import LIST
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page, Route
+    from playwright.sync_api import Locator, Page
 
     from tests.browser.sites import Site
     from tests.browser.windows import Window
-
-
-class Log:
-    """Answers like the log's address does."""
-
-    def __init__(self) -> None:
-        self.ready: list[dict[str, Any]] = []
-        self.asked: list[dict[str, list[str]]] = []
-        self.last = 1_000_000
-
-    def lines(self, count: int, level: str = "INFO", text: str = "line") -> list[list[Any]]:
-        first = self.last + 1
-        self.last += count
-        return [
-            [key, "12:00:00.000", level, "", f"{text} {key}"] for key in range(first, first + count)
-        ]
-
-    def say(self, lines: list[list[Any]], **more: Any) -> None:
-        cursor = lines[-1][0] if lines else self.last
-        answer = {"lines": lines, "cursor": cursor, "skipped": 0, "through": True, "eof": False}
-        self.ready.append({**answer, **more})
-
-    def answer(self, route: Route) -> None:
-        self.asked.append(parse_qs(urlsplit(route.request.url).query))
-        if not self.ready:
-            self.say([])
-        route.fulfill(body=json.dumps(self.ready.pop(0)), content_type="application/json")
 
 
 @pytest.fixture
@@ -55,6 +28,10 @@ def log() -> Log:
 @pytest.fixture
 def page(window: Window, site: Site, log: Log) -> Page:
     """The page of a running job whose log is in view."""
+    return _opened(window, site, log)
+
+
+def _opened(window: Window, site: Site, log: Log) -> Page:
     window.page.route("**/log/?*", log.answer)
     page = window.open(f"{LIST}{site.jobs['running']}/change/")
     _box(page).scroll_into_view_if_needed()
@@ -159,6 +136,49 @@ def test_keys_count_only_inside_the_log(page: Page, log: Log) -> None:
     assert _follow(page).get_attribute("aria-pressed") == "true"
 
 
+def test_a_stroke_inside_the_log_goes_to_the_find_box_and_is_text_there(page: Page) -> None:
+    find = page.locator(".jm-log-filter input[name=find]")
+
+    page.locator("[data-jobman-copy]").first.press("/")
+    assert not find.evaluate("field => field === document.activeElement")
+    _box(page).press("/")
+    assert find.evaluate("field => field === document.activeElement")
+    assert find.input_value() == ""
+    find.press("/")
+    assert find.input_value() == "/"
+
+
+def test_the_log_fills_the_screen_and_gives_it_back(window: Window, page: Page) -> None:
+    button = page.get_by_role("button", name="Full screen")
+
+    button.click()
+    page.locator('[data-jobman-log-screen][aria-pressed="true"]').wait_for()
+    section = page.locator("[data-jobman-log]")
+    assert section.evaluate("section => section === document.fullscreenElement")
+    button.click()
+    page.locator('[data-jobman-log-screen][aria-pressed="false"]').wait_for()
+    assert window.complaints == []
+
+
+def test_groups_of_hits_are_parted_and_lines_given_again_are_not_shown_again(
+    page: Page, log: Log
+) -> None:
+    first, second, third, fourth = log.lines(4)
+    log.say([first, second], around=[second[0]], breaks=[[first[0], 0]])
+    page.get_by_text(second[-1]).wait_for()
+    log.say(
+        [second, third, fourth],
+        around=[second[0], third[0]],
+        breaks=[[second[0], first[0]], [fourth[0], 7]],
+    )
+    page.get_by_text(fourth[-1]).wait_for()
+
+    shown = _box(page).evaluate("box => box.textContent").splitlines()
+    tail = [row.rpartition(" ")[2] for row in shown[-5:]]
+    assert tail == [str(first[0]), str(second[0]), str(third[0]), "--", str(fourth[0])]
+    assert page.locator(".jm-log-near").all_inner_texts()[-1].endswith(f"{third[-1]}\n")
+
+
 def test_a_full_box_pauses_and_goes_on_when_asked(page: Page, log: Log) -> None:
     log.say(log.lines(900))
     page.get_by_text("line 1000900").wait_for()
@@ -218,3 +238,27 @@ def test_lines_wrap_until_told_otherwise(page: Page, log: Log) -> None:
     assert not _box(page).evaluate(sideways)
     page.get_by_role("button", name="Wrap").click()
     assert _box(page).evaluate(sideways)
+
+
+def test_a_thousand_lines_a_second_arrive_in_order_and_can_be_found_and_copied(
+    window: Window, site: Site
+) -> None:
+    count = 6 * PACE
+    page = _opened(window, site, Flood(count))
+    last = 1_000_000 + count
+    page.get_by_text(f"line {last}").wait_for()
+
+    text = _box(page).evaluate("box => box.textContent")
+    numbers = [int(number) for number in re.findall(r" (1\d{6})$", text, re.MULTILINE)]
+    assert numbers == list(range(1_000_001, last + 1))
+    nodes = _box(page).evaluate("box => box.querySelectorAll('*').length")
+    assert nodes < count / 20
+    assert _at_end(page)
+    for number in (1_000_002, 1_003_001, last):
+        assert page.evaluate(f"getSelection().removeAllRanges(), window.find(' {number}')")
+    copied = page.evaluate(
+        "box => (getSelection().selectAllChildren(box), getSelection().toString())",
+        _box(page).element_handle(),
+    )
+    assert copied.count("\n") >= count - 1
+    assert window.complaints == []

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
+from celery_jobman.admin.log import around
 from celery_jobman.admin.log.lines import Log
 from celery_jobman.admin.log.parameters import ParameterRefused, log_of
 from celery_jobman.admin.log.tail import is_over
 from celery_jobman.admin.routes import address, page_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from celery_jobman.admin.log.lines import Line
+    from celery_jobman.admin.log.lines import Line, Portion
     from celery_jobman.admin.page.regions import Subject
     from celery_jobman.models import Job
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 ATTEMPTS = 50
 #: Style of the lines that must be seen; all others are plain text.
 TONES = {"WARNING": "jm-log-warn", "ERROR": "jm-log-error", "CRITICAL": "jm-log-error"}
+
+#: Style of the lines around what a search found, and what parts two groups of them.
+AROUND, BREAK = "jm-log-near", "--\n"
 
 
 class Piece(NamedTuple):
@@ -47,12 +51,13 @@ def context(subject: Subject) -> dict[str, Any]:
         log = log_of(job.pk, query, find="find")
     except ParameterRefused as refusal:
         log, refused = Log(job_id=job.pk), str(refusal)
-    portion = log.tail()
+    portion = around.tail(log) if log.find else log.tail()
     return {
         "log": log,
         "refused": refused,
-        "pieces": list(pieces(portion.lines)),
+        "pieces": list(pieces(portion)),
         "shown": len(portion.lines),
+        "last": portion.lines[-1].id if portion.lines else "",
         "cursor": portion.cursor,
         "eof": is_over(job, log.attempt),
         "attempts": _attempts(job, log.attempt),
@@ -64,17 +69,21 @@ def context(subject: Subject) -> dict[str, Any]:
     }
 
 
-def pieces(lines: Iterable[Line]) -> Iterator[Piece]:
+def pieces(portion: Portion) -> Iterator[Piece]:
     """Yield lines as text, the plain ones between two marked ones together."""
+    quiet, first = set(portion.around), portion.lines[0].id if portion.lines else 0
+    breaks = {key for key, _before in portion.breaks} - {first}
     plain: list[str] = []
-    for line in lines:
-        tone = TONES.get(line.level, "")
-        if not tone:
+    for line in portion.lines:
+        tone = AROUND if line.id in quiet else TONES.get(line.level, "")
+        if not tone and line.id not in breaks:
             plain.append(_text(line))
             continue
         if plain:
             yield Piece("".join(plain), "")
             plain = []
+        if line.id in breaks:
+            yield Piece(BREAK, "jm-log-break")
         yield Piece(_text(line), tone)
     if plain:
         yield Piece("".join(plain), "")

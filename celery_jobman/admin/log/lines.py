@@ -2,6 +2,7 @@
 
 Every reading goes along the index on (job, id), and looks at no more than a fixed number of
 lines: a search that finds nothing for a while says how far it came, and is asked to go on.
+Searches for a text are read by :mod:`celery_jobman.admin.log.around`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from django.utils.translation import gettext as _
 from celery_jobman.models import LogLine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -65,6 +66,10 @@ class Portion(NamedTuple):
     skipped: int = 0
     #: Nothing that can be read now follows.
     through: bool = True
+    #: Of a search: lines that are no hits, but stand around one.
+    around: Sequence[int] = ()
+    #: Lines that begin a group of hits, each with the line before it in the log.
+    breaks: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +99,7 @@ class Log:
     @property
     def narrow(self) -> bool:
         """Whether few of the job's lines may be wanted."""
-        return bool(self.level or self.find or self.attempt is not None)
+        return bool(self.level or self.attempt is not None)
 
     def tail(self, count: int = TAIL) -> Portion:
         """Return the last lines, of those that are near enough to the end."""
@@ -103,15 +108,13 @@ class Log:
         wanted = self.wanted
         if self.narrow and (reach := newest[REACH : REACH + 1].first()):
             wanted = wanted.filter(id__gt=reach)
-        lines = _fitting(_shown(wanted.filter(id__lte=last).order_by("-id"), count))
+        lines = fitting(shown(wanted.filter(id__lte=last).order_by("-id"), count))
         return Portion(lines[::-1], last)
 
     def after(self, cursor: int, limit: int = PORTION) -> Portion:
         """Return the lines that follow a cursor; far behind the end, only the last ones."""
-        if (
-            not (self.find or self.level)
-            and self.wanted.filter(id__gt=cursor)[PORTION : PORTION + 1].exists()
-        ):
+        rest = self.wanted.filter(id__gt=cursor)
+        if not self.level and rest[PORTION : PORTION + 1].exists():
             tail = self.tail(min(TAIL, limit))
             if tail.lines:
                 between = self.wanted.filter(id__gt=cursor, id__lt=tail.lines[0].id)
@@ -128,8 +131,8 @@ class Log:
         last = ids[REACH - 1] if further else ids.last()
         if last is None:
             return Portion([], cursor)
-        raw = _shown(self.wanted.filter(id__gt=cursor, id__lte=last), limit)
-        lines = _fitting(raw)
+        raw = shown(self.wanted.filter(id__gt=cursor, id__lte=last), limit)
+        lines = fitting(raw)
         if len(lines) == limit or len(lines) < len(raw):
             return Portion(lines, lines[-1].id, through=lines[-1].id == last and not further)
         return Portion(lines, last, through=not further)
@@ -140,7 +143,8 @@ class Log:
         return cursor == 0 or last is None or cursor <= last
 
 
-def _shown(lines: QuerySet[LogLine], limit: int) -> list[Line]:
+def shown(lines: QuerySet[LogLine], limit: int) -> list[Line]:
+    """Return the first lines as they are shown."""
     # One character more than is shown tells that a line is longer.
     text = Left("message", LINE_BYTES + 1)
     rows = lines.annotate(text=text).values_list("id", "at", "level", "step", "text")[:limit]
@@ -156,7 +160,7 @@ def _shown(lines: QuerySet[LogLine], limit: int) -> list[Line]:
     ]
 
 
-def _fitting(lines: Iterable[Line]) -> list[Line]:
+def fitting(lines: Iterable[Line]) -> list[Line]:
     """Return the first lines that fit into one portion."""
     fitting: list[Line] = []
     room = PORTION_BYTES

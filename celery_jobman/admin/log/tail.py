@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.http import HttpResponseNotAllowed, JsonResponse
 
 from celery_jobman.admin.access import Deed
+from celery_jobman.admin.log import around
 from celery_jobman.admin.log.lines import TAIL
 from celery_jobman.admin.log.parameters import ParameterRefused, wish
 from celery_jobman.admin.routes import visible_job
@@ -38,11 +39,19 @@ def view(admin: ModelAdmin[Any], request: HttpRequest, *, pk: UUID) -> HttpRespo
 
 
 def _portion(asked: Wish) -> Portion:
+    if asked.log.find:
+        return _found(asked)
     if asked.after is None:
         return asked.log.tail(min(asked.limit, TAIL))
     if asked.before is not None:
         return asked.log.between(asked.after, asked.before, asked.limit)
     return asked.log.after(asked.after, asked.limit)
+
+
+def _found(asked: Wish) -> Portion:
+    if asked.after is None:
+        return around.tail(asked.log, min(asked.limit, TAIL))
+    return around.between(asked.log, asked.after, asked.before, asked.limit)
 
 
 def _answer(portion: Portion, over: bool) -> JsonResponse:  # noqa: FBT001 - two words of one answer
@@ -52,6 +61,8 @@ def _answer(portion: Portion, over: bool) -> JsonResponse:  # noqa: FBT001 - two
         "skipped": portion.skipped,
         "through": portion.through,
         "eof": over and portion.through,
+        "around": list(portion.around),
+        "breaks": list(portion.breaks),
     }
     response = JsonResponse(body, json_dumps_params={"ensure_ascii": False})
     response["X-Content-Type-Options"] = "nosniff"

@@ -7,6 +7,7 @@ const HOLD = 50000; // lines held while the reader looks at older ones
 const QUICK = 1000; // milliseconds between two readings of a busy log
 const SLOW = 5000; // of a quiet one, and between two changes of the status text
 const TONES = { WARNING: "jm-log-warn", ERROR: "jm-log-error", CRITICAL: "jm-log-error" };
+const FIELDS = "input, select, textarea"; // where every key is text
 
 const numbers = new Intl.NumberFormat(document.documentElement.lang || undefined);
 
@@ -20,13 +21,17 @@ function textOf([, clock, level, step, message]) {
 
 /** The <pre> blocks of a log, and how many lines each holds. */
 class Chunks {
-  constructor(box, count) {
+  constructor(box, count, last) {
     this.box = box;
     this.held = count;
+    this.last = last;
     this.parts = [...box.querySelectorAll("pre")].map((node) => ({ node, count }));
   }
 
-  append(lines, before = null) {
+  /** Append the lines of an answer; around and breaks say how a search's hits stand among them. */
+  append({ lines, around, breaks }, before = null) {
+    this.around = new Set(around);
+    this.breaks = new Map(breaks);
     let at = before ? this.parts.indexOf(before) : this.parts.length;
     let part = before ? null : this.parts[at - 1];
     for (const line of lines) {
@@ -52,16 +57,22 @@ class Chunks {
 
   write(part, line) {
     part.count += 1;
-    const tone = TONES[line[2]];
-    if (!tone) {
-      this.plain = (this.plain || "") + textOf(line);
-      this.target = part.node;
-      return;
-    }
+    const [id, , level] = line;
+    const breaks = this.last && (this.breaks.get(id) ?? this.last) !== this.last;
+    if (breaks) this.mark(part, "jm-log-break", "--\n");
+    this.last = id;
+    const tone = this.around.has(id) ? "jm-log-near" : TONES[level];
+    if (tone) return this.mark(part, tone, textOf(line));
+    this.plain = (this.plain || "") + textOf(line);
+    this.target = part.node;
+    return undefined;
+  }
+
+  mark(part, tone, text) {
     this.settle();
     const span = document.createElement("span");
     span.className = tone;
-    span.textContent = textOf(line);
+    span.textContent = text;
     part.node.append(span);
   }
 
@@ -105,7 +116,7 @@ class Tail {
     this.status = section.querySelector("[data-jobman-log-status]");
     this.button = section.querySelector("[data-jobman-log-follow]");
     this.cursor = this.words.cursor;
-    this.chunks = new Chunks(this.box, Number(this.words.shown));
+    this.chunks = new Chunks(this.box, Number(this.words.shown), Number(this.words.last));
     this.following = true;
     this.fresh = 0;
     this.delay = QUICK;
@@ -121,6 +132,7 @@ class Tail {
   bind() {
     const wrap = this.section.querySelector("[data-jobman-log-wrap]");
     wrap.hidden = false;
+    this.section.querySelector("[data-jobman-log-keys]").hidden = false;
     wrap.addEventListener("click", () => {
       const off = this.box.classList.toggle("jm-log-nowrap");
       wrap.setAttribute("aria-pressed", String(!off));
@@ -128,7 +140,8 @@ class Tail {
     this.button.hidden = this.done;
     this.button.addEventListener("click", () => this.follow(!this.following));
     this.box.addEventListener("scroll", () => this.scrolled());
-    this.box.addEventListener("keydown", (event) => this.key(event));
+    this.section.addEventListener("keydown", (event) => this.key(event));
+    this.bindScreen(this.section.querySelector("[data-jobman-log-screen]"));
     document.addEventListener("visibilitychange", () => this.plan(0));
     new IntersectionObserver((entries) => {
       this.inView = entries.at(-1).isIntersecting;
@@ -136,10 +149,29 @@ class Tail {
     }).observe(this.box);
   }
 
+  bindScreen(button) {
+    button.hidden = !document.fullscreenEnabled;
+    const isFull = () => document.fullscreenElement === this.section;
+    button.addEventListener("click", () => {
+      if (isFull()) document.exitFullscreen();
+      else this.section.requestFullscreen().catch(() => this.section.scrollIntoView());
+    });
+    document.addEventListener("fullscreenchange", () => {
+      button.setAttribute("aria-pressed", String(isFull()));
+      if (this.following) this.stick();
+    });
+  }
+
   key(event) {
-    if (event.target !== this.box || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches(FIELDS) || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "f") this.follow(!this.following);
     else if (event.key === "End") this.follow(true);
+    else if (event.key === "/") {
+      event.preventDefault();
+      const find = this.section.querySelector("[name=find]");
+      find.focus();
+      find.select();
+    }
   }
 
   // Only a reader moves the box up; what we append, and what is laid out anew, moves it down.
@@ -222,10 +254,12 @@ class Tail {
 
   // Shows an answer; returns how long to wait for the next.
   take(answer) {
+    // Lines around a hit that came before it are given again.
+    answer.lines = answer.lines.filter(([id]) => id > this.chunks.last);
     const previous = this.cursor;
     this.cursor = String(answer.cursor);
     if (answer.skipped) this.gap(previous, answer.lines[0][0], answer.skipped);
-    this.chunks.append(answer.lines);
+    this.chunks.append(answer);
     if (this.following) {
       this.trim();
       if (answer.lines.length) this.stick();
@@ -292,7 +326,7 @@ class Tail {
   }
 
   fill(part, answer, words) {
-    this.chunks.append(answer.lines, part);
+    this.chunks.append(answer, part);
     part.after = answer.cursor;
     part.left = Math.max(0, part.left - answer.lines.length);
     words.textContent = phrase(this.words.wordSkipped, part.left);

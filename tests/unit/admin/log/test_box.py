@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.template.loader import render_to_string
 
 from celery_jobman.admin.log.box import pieces
-from celery_jobman.admin.log.lines import Line
+from celery_jobman.admin.log.lines import Line, Portion
 from celery_jobman.admin.log.regions import LOG
 from celery_jobman.admin.page.regions import Subject
 from celery_jobman.core import logs
@@ -57,7 +57,7 @@ def test_lines_between_two_marked_ones_are_one_piece() -> None:
     levels = ["INFO", "DEBUG", "ERROR", "INFO"]
     lines = [Line(number, "t", level, "", "m") for number, level in enumerate(levels)]
 
-    assert [(piece.text.count("\n"), piece.tone) for piece in pieces(lines)] == [
+    assert [(piece.text.count("\n"), piece.tone) for piece in pieces(Portion(lines, 0))] == [
         (2, ""),
         (1, "jm-log-error"),
         (1, ""),
@@ -68,6 +68,8 @@ def test_attempt_level_and_text_are_chosen_by_plain_links(rf: RequestFactory) ->
     job = finished_job(attempt=2)
     log_line(job, "one", attempt=1)
     log_line(job, "two", attempt=2, level=40)
+    for _ in range(3):
+        log_line(job, "nearby", attempt=2)
     log_line(job, "other words", attempt=2)
 
     page = _page(rf, job, attempt=2, level=30, find="TWO")
@@ -104,3 +106,16 @@ def test_nothing_is_inline(rf: RequestFactory) -> None:
     assert " style=" not in page
     assert " onclick=" not in page
     assert '<script type="module" src="' in page
+
+
+def test_what_a_search_found_is_parted_into_groups(rf: RequestFactory) -> None:
+    job = finished_job()
+    for text in ("needle", "b", "c", "d", "e", "f", "needle"):
+        log_line(job, text)
+
+    page = _page(rf, job, find="needle")
+
+    assert page.count('<span class="jm-log-break">--\n</span>') == 1
+    assert page.count('<span class="jm-log-near">') == 4
+    assert page.index(" b\n") < page.index("--\n") < page.index(" e\n")
+    assert " d\n" not in page

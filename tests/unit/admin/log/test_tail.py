@@ -43,6 +43,11 @@ def _messages(body: dict[str, Any]) -> list[str]:
     return [message for *_, message in body["lines"]]
 
 
+def _hits(body: dict[str, Any]) -> list[str]:
+    """What a search found, without the lines around it."""
+    return [message for key, *_, message in body["lines"] if key not in body["around"]]
+
+
 def test_the_first_reading_gives_the_last_lines_and_the_next_what_follows(
     admin_client: Client,
 ) -> None:
@@ -153,7 +158,7 @@ def test_lines_are_chosen_by_attempt_level_and_text(admin_client: Client) -> Non
 
     assert _messages(_tail(admin_client, job, attempt=1)) == ["Started", "DISK full"]
     assert _messages(_tail(admin_client, job, level=30, attempt=2)) == ["disk full again"]
-    assert _messages(_tail(admin_client, job, q="Disk")) == ["DISK full", "disk full again"]
+    assert _hits(_tail(admin_client, job, q="Disk")) == ["DISK full", "disk full again"]
     assert _messages(_tail(admin_client, job, q="100%")) == []
     assert _messages(_tail(admin_client, job, level="error", after=0)) == [
         "DISK full",
@@ -174,9 +179,9 @@ def test_a_search_goes_on_where_it_stopped(
     near = _tail(admin_client, job, q="needle", after=0)
     far = _tail(admin_client, job, q="needle", after=near["cursor"])
 
-    assert _messages(last) == ["needle at the end"]
-    assert (_messages(near), near["through"]) == (["needle at the beginning"], False)
-    assert (_messages(far), far["through"]) == (["needle at the end"], True)
+    assert _hits(last) == ["needle at the end"]
+    assert (_hits(near), near["through"]) == (["needle at the beginning"], False)
+    assert (_hits(far), far["through"]) == (["needle at the end"], True)
 
 
 @pytest.mark.parametrize(
@@ -252,6 +257,8 @@ def test_a_cursor_stays_good_when_the_lines_were_deleted(admin_client: Client) -
         "skipped": 0,
         "through": True,
         "eof": True,
+        "around": [],
+        "breaks": [],
     }
 
 

@@ -10,28 +10,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from celery_jobman.admin.page.wire import visible
 from celery_jobman.insight.wording import ago, short
+from celery_jobman.models import Job
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from celery_jobman.admin.page.regions import Subject
-    from celery_jobman.models import Job
 
 #: A job that reports nothing for so long is said to be silent.
 SILENCE = timedelta(seconds=30)
 #: An estimate needs a part of the work, in percent, or a time.
 ENOUGH_PERCENT = 5
 ENOUGH_TIME = timedelta(seconds=10)
+#: Said until then.
+ESTIMATING = gettext_lazy("estimating…")
 #: Up to which number of seconds the rest is told in a unit, and the unit's length.
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
+#: Jobs of the same task that are looked at, and successes among them that are counted.
+LOOKED, COUNTED = 100, 20
 #: From here on, a rate is told without a fraction.
 WHOLE = 10
 
@@ -105,7 +110,7 @@ class Course:
             return ""
         enough = self.percent >= ENOUGH_PERCENT or self.elapsed >= ENOUGH_TIME
         if not enough or not self.rate:
-            return _("estimating…")
+            return str(ESTIMATING)
         return left((self.total - self.current) / self.rate)
 
 
@@ -113,20 +118,50 @@ def left(seconds: float) -> str:
     """Return a rest of time, rounded: ``about 4 min left``."""
     if seconds < WHOLE:
         return _("a few seconds left")
+    return _("about %(time)s left") % {"time": rounded(seconds)}
+
+
+def rounded(seconds: float) -> str:
+    """Return a time as people say it: ``40 s``, ``4 min``, ``3 h``, ``5 days``."""
     if seconds < MINUTE:
-        return _("about %(count)s s left") % {"count": round(seconds / 10) * 10}
+        return _("%(count)s s") % {"count": max(round(seconds / 10), 1) * 10}
     if seconds < HOUR:
-        return _("about %(count)s min left") % {"count": round(seconds / MINUTE)}
+        return _("%(count)s min") % {"count": round(seconds / MINUTE)}
     if seconds < 2 * DAY:
-        return _("about %(count)s h left") % {"count": round(seconds / HOUR)}
+        return _("%(count)s h") % {"count": round(seconds / HOUR)}
     days = min(round(seconds / DAY), 9_999)
-    return ngettext("about %(count)s day left", "about %(count)s days left", days) % {"count": days}
+    return ngettext("%(count)s day", "%(count)s days", days) % {"count": days}
+
+
+def usual(job: Job) -> str:
+    """Return how long the last attempts of the task's latest successes took; empty if unknown."""
+    rows = Job.objects.filter(task=job.task).order_by("-pk")
+    times = rows.values_list("state", "started_at", "finished_at")[:LOOKED]
+    took = [
+        (finished - started).total_seconds()
+        for state, started, finished in times
+        if state == State.SUCCEEDED and started and finished
+    ]
+    if not took:
+        return ""
+    seconds = median(took[:COUNTED])
+    if seconds < WHOLE:
+        return _("usually a few seconds")
+    return _("usually %(time)s") % {"time": rounded(seconds)}
 
 
 def _is_of_an_earlier_attempt(job: Job) -> bool:
     reported, began = job.progress_at, job.started_at
     running = job.state == State.RUNNING
     return bool(running and reported and began and reported < began)
+
+
+def notes(course: Course) -> list[str]:
+    """Return the rate and the rest; while there is no telling, how long it takes usually."""
+    rest = course.rest()
+    unknown = course.runs and not course.silence and (not course.total or rest == str(ESTIMATING))
+    said = (course.speed(), rest, usual(course.job) if unknown else "")
+    return [note for note in said if note]
 
 
 def progress(subject: Subject) -> dict[str, Any]:
@@ -142,7 +177,7 @@ def progress(subject: Subject) -> dict[str, Any]:
         "value": min(max(course.current, 0), course.total) if course.total else None,
         "total": course.total,
         "bar": bool(course.total) or course.runs,
-        "notes": [note for note in (course.speed(), course.rest()) if note],
+        "notes": notes(course),
         "silent": _("no progress for %(time)s") % {"time": short(silent)} if silent else "",
         "updated": "" if silent or not course.runs else updated,
         "said": visible(job.progress_message),

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from celery_jobman.admin.page.progress import Course, left, progress
 from celery_jobman.admin.page.regions import Subject
 from celery_jobman.states import State
-from tests.factories import NOON, unsaved_job
+from tests.factories import NOON, finished_job, unsaved_job
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import Budget
+
+
+pytestmark = pytest.mark.django_db
 
 
 def shown(**fields: Any) -> Any:
@@ -103,3 +109,42 @@ def test_a_clock_that_runs_behind_does_no_harm() -> None:
 )
 def test_a_rest_is_told_in_round_words(seconds: float, words: str) -> None:
     assert left(seconds) == words
+
+
+def _took(minutes: float, state: State = State.SUCCEEDED, **fields: Any) -> None:
+    finished_job(state, started_at=NOON - timedelta(minutes=minutes), **fields)
+
+
+def test_until_it_can_be_told_it_says_how_long_it_takes_usually() -> None:
+    for minutes in (1, 6, 60):
+        _took(minutes)
+    _took(600, State.FAILED)
+    _took(600, task="demo.other")
+    young = NOON - timedelta(seconds=5)
+
+    assert shown(progress_total=100, started_at=young)["notes"] == ["estimating…", "usually 6 min"]
+    assert shown(progress_total=100, progress_current=50)["notes"][1:] == ["about 2 min left"]
+    assert shown()["notes"] == ["usually 6 min"]
+    assert shown(progress_at=NOON - timedelta(seconds=45))["notes"] == []
+
+
+def test_only_the_latest_successes_are_asked(
+    monkeypatch: pytest.MonkeyPatch, budget: Budget
+) -> None:
+    monkeypatch.setattr("celery_jobman.admin.page.progress.LOOKED", 2)
+    for minutes in (600, 6, 6):
+        _took(minutes)
+
+    with budget(1):
+        assert shown()["notes"] == ["usually 6 min"]
+
+
+def test_what_takes_no_time_is_not_counted_in_tens() -> None:
+    _took(0)
+
+    assert shown()["notes"] == ["usually a few seconds"]
+
+
+def test_what_is_over_is_asked_nothing(budget: Budget) -> None:
+    with budget(0):
+        shown(state=State.SUCCEEDED, progress_total=100)

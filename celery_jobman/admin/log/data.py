@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.http import Http404, HttpResponse, HttpResponseNotAllowed
@@ -14,10 +15,10 @@ from celery_jobman.admin.routes import address, visible_job
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from django.contrib.admin import ModelAdmin
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
 
+    from celery_jobman.admin.hooks import DisplayHooks
     from celery_jobman.admin.page.regions import Subject
     from celery_jobman.models import Job
 
@@ -48,8 +49,9 @@ def context(subject: Subject) -> dict[str, Any]:
 def _blocks(subject: Subject) -> list[Block]:
     job = subject.job
     loaded = load(job.pk, visible(subject.request.user, job))
+    show = partial(subject.admin.display_value, job)
     return [
-        Block(masked(name, value), address(subject.admin, "data", pk=job.pk, part=name))
+        Block(masked(name, value, show=show), address(subject.admin, "data", pk=job.pk, part=name))
         for name, value in loaded.items()
     ]
 
@@ -59,9 +61,7 @@ def visible(user: Any, job: Job) -> list[str]:
     return [name for name, kind in KINDS.items() if may(user, kind.deed, job)]
 
 
-def download(
-    admin: ModelAdmin[Any], request: HttpRequest, *, pk: UUID, part: str
-) -> HttpResponseBase:
+def download(admin: DisplayHooks, request: HttpRequest, *, pk: UUID, part: str) -> HttpResponseBase:
     """Answer with one value, masked, whole."""
     if request.method not in {"GET", "HEAD"}:
         return HttpResponseNotAllowed(["GET", "HEAD"])
@@ -69,7 +69,8 @@ def download(
         raise Http404(_("There is no such job, or you may not see it."))
     job = visible_job(admin, request, pk, KINDS[part].deed)
     loaded = load(job.pk, [part], whole=True)
-    text = masked(part, loaded[part], room=None).text if loaded else "null"
+    show = partial(admin.display_value, job)
+    text = masked(part, loaded[part], None, show).text if loaded else "null"
     response = HttpResponse(text + "\n", content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{job.pk}-{part}.json"'
     response["X-Content-Type-Options"] = "nosniff"

@@ -97,7 +97,7 @@ def load(job_id: UUID, names: Iterable[str], *, whole: bool = False) -> dict[str
 def _value(name: str, column: Any) -> Value | None:
     if name in {"tags", "attribs"}:
         return Value(column) if column else None
-    return None if column is None else Value(_parsed(column))
+    return None if column is None else Value(parsed(column))
 
 
 def _checkpoints(job_id: UUID, *, whole: bool) -> Value | None:
@@ -114,31 +114,58 @@ def _checkpoints(job_id: UUID, *, whole: bool) -> Value | None:
 def _checkpoint(text: str | None) -> Any:
     if text is None:
         return _("(too large to be shown here; it is in the download)")
-    return _parsed(text)
+    return parsed(text)
 
 
-def _parsed(text: str) -> Any:
+def parsed(text: str) -> Any:
+    """Return what JSON text says, or that it cannot be read."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return Unreadable(text)
 
 
-def masked(name: str, value: Value, room: int | None = INLINE) -> Shown:
-    """Return a value with its secrets masked, at most ``room`` characters of it."""
+def masked(
+    name: str,
+    value: Value,
+    room: int | None = INLINE,
+    show: Callable[[str, Any], Any] = lambda _name, shown: shown,
+) -> Shown:
+    """Return a value with its secrets masked, at most ``room`` characters of it.
+
+    Args:
+        name: One of ``KINDS``.
+        value: The value.
+        room: None for all of it.
+        show: What the project makes of the masked value.
+    """
+    try:
+        plain_value, hidden = plainly(name, value)
+        text, is_cut = _written(show(name, plain_value), room)
+    except RecursionError:
+        text, is_cut, hidden = _hidden(), False, 1
+    return Shown(name, KINDS[name].title, text, hidden, is_cut or value.is_part)
+
+
+def plainly(name: str, value: Value) -> tuple[Any, int]:
+    """Return a value as JSON with its secrets masked, and how many they are.
+
+    Raises:
+        RecursionError: It is nested too deep.
+    """
     hidden: list[str] = []
 
     def hide(item: Any) -> Any:
         if isinstance(item, Unreadable) or item == MASK:
             hidden.append(name)
-            return _("%(mask)s (hidden)") % {"mask": MASK}
+            return _hidden()
         return None
 
-    try:
-        text, is_cut = _written(_walked(redacted(value.json), hide), room)
-    except RecursionError:
-        text, is_cut = hide(MASK), False
-    return Shown(name, KINDS[name].title, text, len(hidden), is_cut or value.is_part)
+    return _walked(redacted(value.json), hide), len(hidden)
+
+
+def _hidden() -> str:
+    return _("%(mask)s (hidden)") % {"mask": MASK}
 
 
 def revealed(name: str, value: Value, room: int | None = REVEALED) -> Shown:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from celery_jobman.admin.access import Deed
-from celery_jobman.admin.log import box, data, failure
+from celery_jobman.admin.log import box, copies, data, failure
 from celery_jobman.admin.page.regions import Region
 
 #: In the order of the page.
 ERROR: tuple[Region, ...] = (Region("error", failure.context, deed=Deed.VIEW_LOG),)
 LOG: tuple[Region, ...] = (Region("log", box.context, deed=Deed.VIEW_LOG, live=False),)
+#: Neither live: the call never changes.
+COPIES: tuple[Region, ...] = (Region("copies", copies.context, deed=Deed.VIEW_ARGS, live=False),)
 #: Not live: arguments never change, and may be large.
 DATA: tuple[Region, ...] = (Region("data", data.context, live=False),)

@@ -37,7 +37,8 @@ class Fact(NamedTuple):
 
 def facts(subject: Subject) -> dict[str, Any]:
     """Return the facts that there are; what is empty is left out."""
-    groups = (_names(subject), _times(subject), _places(subject), _origins(subject))
+    own = (_names(subject), _times(subject), _places(subject), _origins(subject))
+    groups = (*own, _extra(subject))
     return {"facts": [fact for group in groups for fact in group if fact.value]}
 
 
@@ -86,6 +87,11 @@ def _origins(subject: Subject) -> Iterator[Fact]:
     for name, value in attribs.items() if isinstance(attribs, dict) else ():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         yield Fact(visible(str(name), 40), visible(text, LONGEST))
+
+
+def _extra(subject: Subject) -> Iterator[Fact]:
+    for name, value in subject.admin.extra_facts(subject.job):
+        yield Fact(visible(str(name), 40), visible(str(value), LONGEST))
 
 
 def _moment(moment: datetime | None) -> str:

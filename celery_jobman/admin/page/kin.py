@@ -96,8 +96,8 @@ def _seen(subject: Subject, ids: Iterable[UUID]) -> dict[UUID, Job]:
 def _of(subject: Subject, name: str, job_id: UUID, row: Job | None) -> Kin:
     if row is None:
         return Kin(name, job_id)
-    task, badge = visible(row.label or row.task), badges.of(row, subject.now)
-    return Kin(name, job_id, page_of(subject.admin, job_id), task, badge)
+    task = visible(str(subject.admin.display_name(row)))
+    return Kin(name, job_id, page_of(subject.admin, job_id), task, badges.of(row, subject.now))
 
 
 def children(subject: Subject) -> list[Count]:

@@ -15,6 +15,7 @@ from celery_jobman.admin.steering import regions as steering
 REGIONS: tuple[Region, ...] = (
     Region("header", header),
     *steering.BUTTONS,
+    *log.COPIES,
     Region("progress", progress),
     *log.ERROR,
     Region("facts", facts),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.http import HttpResponseNotAllowed, JsonResponse
 from django.utils import timezone
@@ -15,14 +15,14 @@ from celery_jobman.admin.routes import visible_job
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from django.contrib.admin import ModelAdmin
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
 
+    from celery_jobman.admin.hooks import DisplayHooks
     from celery_jobman.admin.page.regions import Region
 
 
-def state(admin: ModelAdmin[Any], request: HttpRequest, *, pk: UUID) -> HttpResponseBase:
+def state(admin: DisplayHooks, request: HttpRequest, *, pk: UUID) -> HttpResponseBase:
     """Return the live regions that are no longer as the page says it holds them.
 
     The page sends the version of each of its regions (``?header=…&progress=…``).  A region

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from django.contrib.admin import ModelAdmin
     from django.http import HttpRequest
 
+    from celery_jobman.admin.hooks import DisplayHooks
     from celery_jobman.models import Job
 
 #: Most attempts, and most steps, that one page reads.
@@ -35,7 +35,7 @@ ERROR_LENGTH = 500
 class Subject:
     """What a region is told.  Rows that several regions need are read once."""
 
-    admin: ModelAdmin[Any]
+    admin: DisplayHooks
     request: HttpRequest
     #: Read now; big columns are deferred.
     job: Job

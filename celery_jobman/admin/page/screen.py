@@ -13,11 +13,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from celery_jobman.admin import frame
+from celery_jobman.admin.hooks import DisplayHooks
 from celery_jobman.admin.page.drawing import draw
 from celery_jobman.admin.page.layout import REGIONS
 from celery_jobman.admin.page.regions import Subject
 from celery_jobman.admin.page.wire import visible
-from celery_jobman.admin.reading import ReadOnlyAdmin, as_uuid
+from celery_jobman.admin.reading import as_uuid
 from celery_jobman.admin.routes import address, visible_job
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from celery_jobman.models import Job
 
 
-class PageScreen(ReadOnlyAdmin):
+class PageScreen(DisplayHooks):
     """A job's own page instead of Django's form."""
 
     def change_view(
@@ -67,7 +68,7 @@ class PageScreen(ReadOnlyAdmin):
             "state_url": address(self, "state", pk=job.pk),
             "now": subject.now,
         }
-        title = visible(job.label or job.task)
+        title = visible(str(self.display_name(job)))
         template = "job/page.html"
         return frame.response(
             self, request, template, title=title, job=job, **{**context, **extra_context}

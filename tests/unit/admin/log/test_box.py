@@ -6,6 +6,7 @@ import pytest
 from django.contrib import admin
 from django.template.loader import render_to_string
 
+from celery_jobman.admin.jobs import JobAdmin
 from celery_jobman.admin.log.box import pieces
 from celery_jobman.admin.log.lines import Line, Portion
 from celery_jobman.admin.log.regions import LOG
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 def _page(rf: RequestFactory, job: Job, **query: Any) -> str:
     request = rf.get("/", query)
-    subject = Subject(admin.site._registry[Job], request, job, NOON)
+    subject = Subject(JobAdmin(Job, admin.site), request, job, NOON)
     return render_to_string("admin/jobman/job/_log.html", {**LOG[0].context(subject)}, request)
 
 

@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from celery_jobman.admin.jobs import JobAdmin
 from celery_jobman.admin.log.regions import DATA
 from celery_jobman.admin.page.regions import Subject
 from celery_jobman.models import Job
@@ -28,7 +29,7 @@ HIDDEN = "&quot;••• (hidden)&quot;"
 def _context(rf: RequestFactory, job: Job, user: Any = None) -> dict[str, Any]:
     request = rf.get("/")
     request.user = user or get_user_model().objects.create_superuser("root")
-    subject = Subject(admin.site._registry[Job], request, job, NOON)
+    subject = Subject(JobAdmin(Job, admin.site), request, job, NOON)
     return {**DATA[0].context(subject)}
 
 

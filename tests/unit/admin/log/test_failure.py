@@ -6,6 +6,7 @@ import pytest
 from django.contrib import admin
 from django.template.loader import render_to_string
 
+from celery_jobman.admin.jobs import JobAdmin
 from celery_jobman.admin.log.regions import ERROR
 from celery_jobman.admin.page.regions import Subject
 from celery_jobman.models import Job
@@ -28,7 +29,7 @@ ValueError: <b>
 
 def _page(rf: RequestFactory, job: Job) -> str:
     request = rf.get("/")
-    context = ERROR[0].context(Subject(admin.site._registry[Job], request, job, NOON))
+    context = ERROR[0].context(Subject(JobAdmin(Job, admin.site), request, job, NOON))
     if not context:
         return ""
     return render_to_string("admin/jobman/job/_error.html", {**context}, request)

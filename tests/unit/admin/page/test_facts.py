@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.test import RequestFactory
 
+from celery_jobman.admin.jobs import JobAdmin
 from celery_jobman.admin.page.facts import facts
 from celery_jobman.admin.page.regions import Subject
 from celery_jobman.models import Job
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 def shown(job: Job) -> dict[str, Fact]:
-    subject = Subject(admin.site.get_model_admin(Job), RequestFactory().get("/"), job, NOON)
+    subject = Subject(JobAdmin(Job, admin.site), RequestFactory().get("/"), job, NOON)
     return {fact.name: fact for fact in facts(subject)["facts"]}
 
 

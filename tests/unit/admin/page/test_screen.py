@@ -205,5 +205,5 @@ def test_the_attempt_that_runs_stands_first(admin_client: Client) -> None:
 
     page = page_of(admin_client, job)
 
-    assert page.index(">#2<") < page.index(">#1<")
+    assert page.index(">#2 ") < page.index(">#1 ")
     assert "first went wrong" in page

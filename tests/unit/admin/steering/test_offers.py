@@ -8,6 +8,7 @@ from django.template.loader import render_to_string
 from django.test import RequestFactory
 
 from celery_jobman.admin.access import Deed
+from celery_jobman.admin.jobs import JobAdmin
 from celery_jobman.admin.page.regions import Subject
 from celery_jobman.admin.steering.offers import Offer, offers
 from celery_jobman.admin.steering.regions import BUTTONS
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.django_db
 def _subject(user: Any, job: Job) -> Subject:
     request = RequestFactory().get("/")
     request.user = user
-    return Subject(admin.site._registry[Job], request, job, NOON)
+    return Subject(JobAdmin(Job, admin.site), request, job, NOON)
 
 
 def _offers(user: User, job: Job) -> dict[Deed, Offer]:

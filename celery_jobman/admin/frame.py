@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext as _
 
+from celery_jobman.admin.page.wire import visible
 from celery_jobman.admin.routes import address, page_of
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _crumbs(admin: ModelAdmin[Any], title: str, job: Job | None) -> list[Crumb]:
     ]
     if job is None:
         return [*crumbs, Crumb(title)]
-    name = Truncator(f"{job.task} {str(job.pk)[:8]}…").chars(120)
+    name = Truncator(f"{visible(job.task)} {str(job.pk)[:8]}…").chars(120)
     if title in {job.task, job.label}:
         return [*crumbs, Crumb(name)]
     return [*crumbs, Crumb(name, page_of(admin, job.pk)), Crumb(title)]

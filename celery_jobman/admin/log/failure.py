@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from django.utils.text import Truncator
+
 from celery_jobman.admin.log.lines import plain
 from celery_jobman.admin.log.tracebacks import frames
 from celery_jobman.admin.routes import address
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from celery_jobman.admin.page.regions import Subject
     from celery_jobman.models import Attempt, Job
 
+#: Most characters of a message that are shown, and of a traceback, from its end.
+MESSAGE_LENGTH, TRACEBACK_LENGTH = 10_000, 100_000
+
 
 def context(subject: Subject) -> dict[str, Any]:
     """Return the error, its place in the project's code, and all of its traceback."""
@@ -21,12 +26,12 @@ def context(subject: Subject) -> dict[str, Any]:
     if not (job.error_class or job.error_message):
         return {}
     attempt = _failed_attempt(job)
-    trace = plain(attempt.traceback) if attempt else ""
+    trace = plain(attempt.traceback[-TRACEBACK_LENGTH:]) if attempt else ""
     calls = frames(trace)
     return {
         "job": job,
         "error_class": plain(job.error_class),
-        "error_message": plain(job.error_message),
+        "error_message": Truncator(plain(job.error_message)).chars(MESSAGE_LENGTH),
         "attempt": attempt,
         "traceback": trace,
         "own_frames": [frame for frame in calls if not frame.is_library],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.http import HttpResponseNotAllowed, JsonResponse
+from django.http import Http404, HttpResponseNotAllowed, JsonResponse
 from django.utils import timezone
 
 from celery_jobman.admin.page.drawing import draw
 from celery_jobman.admin.page.layout import REGIONS
 from celery_jobman.admin.page.regions import Subject
 from celery_jobman.admin.routes import visible_job
+from celery_jobman.models import Job
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -33,7 +34,10 @@ def state(admin: DisplayHooks, request: HttpRequest, *, pk: UUID) -> HttpRespons
     job = visible_job(admin, request, pk)
     subject = Subject(admin, request, job, timezone.now())
     live = [region for region in REGIONS if region.live]
-    drawn = {region.name: _drawn(subject, region) for region in live}
+    try:
+        drawn = {region.name: _drawn(subject, region) for region in live}
+    except Job.DoesNotExist as gone:  # deleted since it was read
+        raise Http404 from gone
     changed = {
         name: part for name, part in drawn.items() if part["version"] != request.GET.get(name, "")
     }

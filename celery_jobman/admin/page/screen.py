@@ -20,11 +20,10 @@ from celery_jobman.admin.page.regions import Subject
 from celery_jobman.admin.page.wire import visible
 from celery_jobman.admin.reading import as_uuid
 from celery_jobman.admin.routes import address, visible_job
+from celery_jobman.models import Job
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
-
-    from celery_jobman.models import Job
 
 
 class PageScreen(DisplayHooks):
@@ -40,10 +39,11 @@ class PageScreen(DisplayHooks):
         """Show a job; whoever may not see it is told that there is none."""
         if request.method not in {"GET", "HEAD"}:
             raise PermissionDenied
-        job = self._visible(request, unquote(object_id))
-        if job is None:
+        try:
+            job = self._visible(request, unquote(object_id))
+            return self._page(request, job, extra_context or {})
+        except (Http404, Job.DoesNotExist):
             return self._nowhere(request)
-        return self._page(request, job, extra_context or {})
 
     def _nowhere(self, request: HttpRequest) -> HttpResponse:
         """Lead to the index, as Django's admin does for what does not exist."""
@@ -52,12 +52,11 @@ class PageScreen(DisplayHooks):
         site = self.admin_site.name
         return HttpResponseRedirect(reverse(f"{site}:index", current_app=site))
 
-    def _visible(self, request: HttpRequest, object_id: str) -> Job | None:
+    def _visible(self, request: HttpRequest, object_id: str) -> Job:
         job_id = as_uuid(object_id)
-        try:
-            return visible_job(self, request, job_id) if job_id else None
-        except Http404:
-            return None
+        if job_id is None:
+            raise Http404
+        return visible_job(self, request, job_id)
 
     def _page(self, request: HttpRequest, job: Job, extra_context: dict[str, Any]) -> HttpResponse:
         subject = Subject(self, request, job, timezone.now())

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+from celery_jobman.admin.page.wire import TURNING
 from celery_jobman.core.redaction import editable
 
 if TYPE_CHECKING:
@@ -21,9 +22,13 @@ SHOWN = 50
 LENGTH = 200
 
 
+#: Marks that would turn the direction of the text around them, as JSON escapes them.
+_ESCAPED = {ord(mark): f"\\u{ord(mark):04x}" for mark in TURNING}
+
+
 def written(value: Any) -> str:
     """Return a JSON value as text to be edited."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+    text = json.dumps(value, indent=2, ensure_ascii=False).translate(_ESCAPED)
     try:
         text.encode()
     except UnicodeEncodeError:  # half of a pair of surrogates, which no page can hold

@@ -9,11 +9,14 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 
 from celery_jobman import actions
+from celery_jobman.admin.page.wire import visible
 from celery_jobman.insight.wording import lasting, listed
 from celery_jobman.models import Step, StepState
 from celery_jobman.runtime import registry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from celery_jobman.models import Job
 
 #: With more steps than this, what each choice means is not worked out.
@@ -26,6 +29,8 @@ class Choice(NamedTuple):
     """One step at which the job may start again."""
 
     name: str
+    #: The name as it is shown.
+    label: str
     word: str
     #: How long it took; empty when it did not run.
     lasted: str
@@ -46,6 +51,11 @@ def steps_of(job: Job) -> list[str]:
 def _rows(job: Job) -> dict[str, Any]:
     rows = Step.objects.filter(job_id=job.pk, superseded=0).annotate(size=Length("result"))
     return {row.name: row for row in rows.defer("result", "cursor", "skipped", "error_message")}
+
+
+def shown(names: Iterable[str]) -> str:
+    """Return names of steps as an enumeration that a page may show."""
+    return listed(map(visible, names))
 
 
 def likely(job: Job, names: list[str]) -> str:
@@ -70,19 +80,20 @@ def offered(job: Job) -> list[Choice]:
 
 def _choice(name: str, row: Any, meaning: str, effect: str) -> Choice:
     if row is None:
-        return Choice(name, _("Not run"), "", "", meaning, effect)
+        return Choice(name, visible(name), _("Not run"), "", "", meaning, visible(effect))
     ended = row.finished_at
     return Choice(
         name=name,
+        label=visible(name),
         word=str(StepState(row.state).label),
         lasted=lasting(ended - row.started_at) if ended else "",
         kept=filesizeformat(row.size) if row.size else "",
         meaning=meaning,
-        effect=effect,
+        effect=visible(effect),
     )
 
 
 def _meaning(job: Job, name: str) -> str:
     plan = actions.plan_retry(job.pk, name)
-    values = {"reused": listed(plan.reused), "again": listed(plan.again)}
+    values = {"reused": shown(plan.reused), "again": shown(plan.again)}
     return _("Reuses %(reused)s; runs %(again)s.") % values

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from celery_jobman import actions
 from celery_jobman.admin.access import Deed
+from celery_jobman.admin.page.wire import visible
 from celery_jobman.admin.steering.arguments import differences, read, written
 from celery_jobman.admin.steering.choices import steps_of
 from celery_jobman.admin.steering.forms import VerbForm, field
@@ -122,7 +123,7 @@ class EditPage(VerbPage):
 
     def _prepare(self, form: Any, job: Job) -> None:
         form.job = job
-        steps = [(name, name) for name in steps_of(job)]
+        steps = [(name, visible(name)) for name in steps_of(job)]
         form.fields["from_step"].choices = [("", _("From the beginning")), *steps]
         if not steps:
             del form.fields["from_step"]
@@ -140,7 +141,7 @@ class EditPage(VerbPage):
         """Say that the old job stays, and what masks are."""
         sentences = [
             _("A new job is made and linked to this one; this one stays as it is."),
-            _("Its task stays %(task)s.") % {"task": job.task},
+            _("Its task stays %(task)s.") % {"task": visible(job.task)},
         ]
         if any(MASK in written(editable(part)) for part in job.arguments):
             text = _("Values shown as %(mask)s are hidden; left alone, they keep what is stored.")

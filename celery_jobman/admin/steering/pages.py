@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.http import HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpResponseNotAllowed, HttpResponseRedirect
 from django.utils.html import strip_tags
 from django.utils.translation import gettext as _
 
 from celery_jobman.admin import badges, frame
+from celery_jobman.admin.page.wire import visible
 from celery_jobman.admin.routes import address, page_of, visible_job
 from celery_jobman.admin.steering.forms import VerbForm
 from celery_jobman.admin.steering.rules import why_not
@@ -50,10 +51,20 @@ class VerbPage:
         """Answer a request for the page of the job ``parts["pk"]``."""
         if request.method not in {"GET", "HEAD", "POST"}:
             return HttpResponseNotAllowed(["GET", "POST"])
-        job = visible_job(admin, request, parts["pk"], self.deed)
-        if request.method == "POST":
-            return self._answer(admin, request, job)
-        return self.show(admin, request, job, self.form(job))
+        try:
+            job = visible_job(admin, request, parts["pk"], self.deed)
+            if request.method == "POST":
+                return self._answer(admin, request, job)
+            return self.show(admin, request, job, self.form(job))
+        except (Http404, JobNotFound, Job.DoesNotExist):
+            return self._gone(admin, request)
+
+    def _gone(self, admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
+        """Say that there is no job, or none that the user may do this to; they look the same."""
+        template, back = "steer/gone.html", address(admin, "changelist")
+        return frame.response(
+            admin, request, template, title=str(self.title), back=back, status=404
+        )
 
     def form(self, job: Job, data: Any = None) -> VerbForm:
         """Return the form, filled in with ``data`` if it was sent."""
@@ -92,6 +103,7 @@ class VerbPage:
             self.template if not why else "steer/closed.html",
             title=str(self.title),
             job=job,
+            task=visible(job.task),
             badge=badges.of(job),
             why=why,
             back=page_of(admin, job.pk),

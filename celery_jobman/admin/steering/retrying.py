@@ -11,10 +11,11 @@ from django.utils.translation import gettext_lazy
 
 from celery_jobman import actions
 from celery_jobman.admin.access import Deed
-from celery_jobman.admin.steering.choices import likely, offered, steps_of
+from celery_jobman.admin.page.wire import visible
+from celery_jobman.admin.steering.choices import likely, offered, shown, steps_of
 from celery_jobman.admin.steering.forms import TermsFields, VerbForm
 from celery_jobman.admin.steering.pages import VerbPage
-from celery_jobman.insight.wording import at, listed
+from celery_jobman.insight.wording import at
 from celery_jobman.models import Queue
 from celery_jobman.runtime import registry
 from celery_jobman.states import State
@@ -61,7 +62,7 @@ class _Again(VerbPage):
         form = super().form(job, data)
         field: Any = form.fields["queue"]
         names = Queue.objects.values_list("name", flat=True)[:QUEUES]
-        field.choices = [(name, name) for name in dict.fromkeys([job.queue, *names])]
+        field.choices = [(name, visible(name)) for name in dict.fromkeys([job.queue, *names])]
         return form
 
     def initial(self, job: Job) -> dict[str, Any]:
@@ -108,10 +109,10 @@ class RetryPage(_Again):
         sentences = [_("The same job runs again, as attempt %(number)s.") % number]
         if plan.reused:
             text = _("The results of these steps are reused: %(steps)s.")
-            sentences.append(text % {"steps": listed(plan.reused)})
+            sentences.append(text % {"steps": shown(plan.reused)})
         if plan.again:
             text = _("These steps run: %(steps)s.")
-            sentences.append(text % {"steps": listed(plan.again)})
+            sentences.append(text % {"steps": shown(plan.again)})
         return sentences
 
     def warnings(self, job: Job) -> list[str]:
@@ -141,7 +142,7 @@ class RewindPage(_Again):
         form = super().form(job, data)
         field: Any = form.fields["step"]
         names = steps_of(job)
-        field.choices = [(name, name) for name in names]
+        field.choices = [(name, visible(name)) for name in names]
         form.initial["step"] = likely(job, names)
         return form
 
@@ -167,7 +168,7 @@ class RewindPage(_Again):
 
     def act(self, request: HttpRequest, job: Job, data: dict[str, Any]) -> str:
         """Rewind it."""
-        step = {"step": data["step"]}
+        step = {"step": visible(data["step"])}
         actions.retry_from(job.pk, data["step"], **self._how(request, job, data))
         if moment := _later(data):
             text = _("The job runs again from step %(step)s at %(moment)s.")
@@ -178,4 +179,7 @@ class RewindPage(_Again):
 def _outside(job: Job, steps: Iterable[str]) -> list[str]:
     text = _("If step %(step)s runs again, this may happen a second time: %(effect)s.")
     effects = registry.effects(job.task, steps)
-    return [text % {"step": step, "effect": effect} for step, effect in effects.items()]
+    return [
+        text % {"step": visible(step), "effect": visible(effect)}
+        for step, effect in effects.items()
+    ]

@@ -83,19 +83,20 @@ def test_everything_has_a_permission_of_its_own(rf: RequestFactory) -> None:
     }
 
 
+@pytest.mark.parametrize(("count", "hidden"), [(900, 900), (10_000, 64)])
 def test_only_the_beginning_of_much_is_shown_and_all_of_it_downloaded(
-    rf: RequestFactory, admin_client: Client
+    rf: RequestFactory, admin_client: Client, count: int, hidden: int
 ) -> None:
-    many = [{"password": "p", "row": "x" * 1_000}] * 10_000
+    many = [{"password": "p", "row": "x" * 1_000}] * count
     job = finished_job(args=json.dumps(many), kwargs='{"a": 1}')
 
     context = _context(rf, job)
     block = context["blocks"][0].shown
     answer = _download(admin_client, job, "args")
 
-    assert (len(block.text), block.is_cut, block.hidden) == (64 * 1024, True, 10_000)
+    assert (len(block.text), block.is_cut, block.hidden) == (64 * 1024, True, hidden)
     assert block.text.startswith('[\n  {\n    "password": "••• (hidden)"')
-    assert len(json.loads(answer.content)) == 10_000
+    assert len(json.loads(answer.content)) == count
     assert b'"p"' not in answer.content
     assert answer["Content-Disposition"] == f'attachment; filename="{job.pk}-args.json"'
     assert answer["X-Content-Type-Options"] == "nosniff"

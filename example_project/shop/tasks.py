@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@shared_task(base=JobTask, bind=True, steps=("fetch", "validate", "load", "report"), tags=["shop"])
+@shared_task(
+    base=JobTask,
+    bind=True,
+    steps=("fetch", "validate", "load", "report"),
+    effects={"report": "sends the report by mail"},
+    tags=["shop"],
+)
 def import_branches(self: JobTask, source: str = "airports", limit: int | None = None) -> Any:
     """Import the shop's branches from a public list.
 

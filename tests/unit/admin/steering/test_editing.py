@@ -190,10 +190,9 @@ def test_the_old_failure_is_marked_as_addressed(admin_client: Client, edit: Any)
     job.refresh_from_db()
     assert job.replaced_by == _fork().pk
     page = admin_client.get(reverse("admin:jobman_job_change", args=[job.pk])).content.decode()
-    listed = admin_client.get(reverse("admin:jobman_job_changelist")).content.decode()
+    copy = admin_client.get(reverse("admin:jobman_job_change", args=[_fork().pk])).content.decode()
     assert f'Retried as <a class="jm-mono" href="/admin/jobman/job/{_fork().pk}/change/' in page
-    assert f"retried as …{str(_fork().pk)[-8:]}" in listed
-    assert f"retry of …{str(job.pk)[-8:]}" in listed
+    assert f'Retry of: <a href="/admin/jobman/job/{job.pk}/change/' in copy
 
 
 def test_the_old_failure_can_be_left_as_it_is(edit: Any) -> None:

@@ -27,14 +27,6 @@ def find(name: str) -> Task | None:
     return current_app.tasks.get(name)
 
 
-def effects(name: str, steps: Iterable[str]) -> dict[str, str]:
-    """Return those of ``steps`` that the task declares to act outside, with what they do."""
-    declared = getattr(find(name), "effects", None)
-    if not isinstance(declared, Mapping):
-        return {}
-    return {step: str(declared[step]) for step in steps if step in declared}
-
-
 def import_tasks() -> Exception | None:
     """Import the modules in which the project's tasks are, as a worker does.
 
@@ -46,3 +38,11 @@ def import_tasks() -> Exception | None:
     except Exception as error:  # noqa: BLE001 - whatever the project's modules raise
         return error
     return None
+
+
+def effects(name: str, steps: Iterable[str]) -> dict[str, str]:
+    """Return those of ``steps`` that the task declares to act outside, with what they do."""
+    declared = getattr(find(name), "effects", None)
+    if not isinstance(declared, Mapping):
+        return {}
+    return {step: str(declared[step]) for step in steps if step in declared}

@@ -38,25 +38,6 @@ def test_a_task_that_is_not_there_is_none() -> None:
     assert registry.find("demo.gone") is None
 
 
-def test_what_a_module_of_tasks_raises_is_returned(
-    app: Celery, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert registry.import_tasks() is None
-
-    error = ImportError("x")
-    monkeypatch.setattr(app.loader, "import_default_modules", Mock(side_effect=error))
-    assert registry.import_tasks() is error
-
-
-def test_a_module_that_cannot_be_imported_is_logged(
-    app: Celery, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(app.loader, "import_default_modules", Mock(side_effect=ImportError("x")))
-
-    assert registry.find("demo.gone") is None
-    assert "The project's tasks could not be imported" in caplog.text
-
-
 @pytest.mark.parametrize("declared", [None, ("load",), "load"])
 def test_effects_that_are_no_mapping_are_none(
     task: Task, declared: object, monkeypatch: pytest.MonkeyPatch
@@ -74,3 +55,22 @@ def test_only_the_effects_of_the_steps_that_are_asked_for_are_told(
 
     assert registry.effects("demo.add", ["fetch", "load"]) == {"load": "sends a mail"}
     assert registry.effects("demo.gone", ["load"]) == {}
+
+
+def test_what_a_module_of_tasks_raises_is_returned(
+    app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert registry.import_tasks() is None
+
+    error = ImportError("x")
+    monkeypatch.setattr(app.loader, "import_default_modules", Mock(side_effect=error))
+    assert registry.import_tasks() is error
+
+
+def test_a_module_that_cannot_be_imported_is_logged(
+    app: Celery, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(app.loader, "import_default_modules", Mock(side_effect=ImportError("x")))
+
+    assert registry.find("demo.gone") is None
+    assert "The project's tasks could not be imported" in caplog.text

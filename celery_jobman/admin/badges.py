@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -12,6 +14,8 @@ from celery_jobman.states import State
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from django.utils.safestring import SafeString
 
     from celery_jobman.models import Job
 
@@ -61,3 +65,10 @@ def of(job: Job, now: datetime | None = None) -> Badge:
         wait = short(job.available_at - moment)
         return Badge("loop", "warn", _("Retrying in %(time)s") % {"time": wait})
     return of_state(job.state)
+
+
+@lru_cache(maxsize=256)
+def drawn(badge: Badge) -> SafeString:
+    """Return a badge as HTML."""
+    # A page shows few different ones many times, and each takes three templates.
+    return render_to_string("admin/jobman/_badge.html", {"badge": badge})

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models.functions import Left
-from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from celery_jobman.admin import badges
 from celery_jobman.admin.access import Deed, may
 from celery_jobman.admin.listing import asides, names
-from celery_jobman.admin.routes import page_of
+from celery_jobman.admin.markup import escaped, joined, markup
+from celery_jobman.admin.routes import pages
 from celery_jobman.insight import wording
 from celery_jobman.models import Worker
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime, timedelta
     from uuid import UUID
 
@@ -40,6 +41,22 @@ READ, SHOWN = 300, 120
 _ROW = "_jobman_row"
 #: What stands where there is nothing to tell.
 NOTHING = "\N{EN DASH}"
+#: Django's own words, which its own catalogues translate.
+CHOOSE = "Select this object for an action - {}"
+#: Words before the cells that have no heading above them on a narrow screen.
+LABELS = {
+    "queue": gettext_lazy("Queue"),
+    "priority": gettext_lazy("Priority"),
+    "attempts": gettext_lazy("Attempt"),
+    "waited": gettext_lazy("Waited"),
+    "ran": gettext_lazy("Ran"),
+    "started": gettext_lazy("Started"),
+    "worker": gettext_lazy("Worker"),
+    "created": gettext_lazy("Created"),
+    "finished": gettext_lazy("Finished"),
+    "owner_name": gettext_lazy("Owner"),
+    "tags": gettext_lazy("Tags"),
+}
 
 
 def light(queryset: QuerySet[Job]) -> QuerySet[Job]:
@@ -56,12 +73,12 @@ def dressed(admin: ModelAdmin[Any], request: HttpRequest, jobs: Iterable[Job]) -
             "pk", "hostname"
         )
     )
-    forks, now = asides.forks_of(admin, request, seen), timezone.now()
-    owners = _owners(admin, request, seen)
+    forks, owners = asides.forks_of(admin, request, seen), _owners(admin, request, seen)
+    now, page, words = timezone.now(), pages(admin), _Words()
     for job in seen:
         host = hosts.get(job.worker_id, "") if job.worker_id else ""
         owner, copies = owners.get(job.owner_id, ""), tuple(forks.get(job.pk, ()))
-        vars(job)[_ROW] = Row(admin, request, job, now, host, owner, copies)
+        vars(job)[_ROW] = Row(admin, request, job, now, host, page, words, owner, copies)
     return seen
 
 
@@ -77,10 +94,14 @@ def of(job: Job) -> Row:
     return row
 
 
-@lru_cache(maxsize=256)
-def _drawn(badge: badges.Badge) -> SafeString:
-    # A page shows few different ones, and drawing each took a fifth of its time.
-    return render_to_string("admin/jobman/_badge.html", {"badge": badge})
+class _Words:
+    """Words that many rows say, looked up once in the reader's language."""
+
+    def __init__(self) -> None:
+        pattern = '<span class="jm-label">{}</span> '
+        self.labels = {name: markup(pattern, word) for name, word in LABELS.items()}
+        self.progress = _("Progress")
+        self.choose = _(CHOOSE)
 
 
 @dataclass(frozen=True)
@@ -92,44 +113,72 @@ class Row:
     job: Job
     now: datetime
     host: str
+    #: Returns the address of a job's page.
+    page: Callable[[object], str]
+    words: _Words
     owner: str = ""
     forks: tuple[UUID, ...] = ()
 
     #: Cells that change while a job runs.
     LIVE = ("state", "name", "attempts", "waited", "ran", "started", "finished", "worker")
 
-    def cell(self, name: str, label: str = "") -> SafeString:
+    def cell(self, name: str) -> SafeString:
         """Return a cell, marked so that the page's script can renew it."""
-        return format_html(
-            '<div data-job="{}" data-cell="{}">{}{}</div>',
+        return markup(
+            '<div data-job="{}" data-cell="{}">{}<div class="jm-cell">{}</div></div>',
             self.job.pk,
             name,
-            format_html('<span class="jm-label">{}</span> ', label) if label else "",
-            format_html('<div class="jm-cell">{}</div>', getattr(self, name)()),
+            self.words.labels.get(name, ""),
+            getattr(self, name)(),
+        )
+
+    def tick(self) -> SafeString:
+        """Return what Django's ``action_checkbox`` does, without a form's widget for each row."""
+        return markup(
+            '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">',
+            ACTION_CHECKBOX_NAME,
+            self.job.pk,
+            self.words.choose.format(self.job),
         )
 
     def live(self) -> dict[str, str]:
         """Return the insides of the cells that change."""
-        return {name: format_html("{}", getattr(self, name)()) for name in self.LIVE}
+        return {name: escaped(getattr(self, name)()) for name in self.LIVE}
 
     def state(self) -> SafeString:
         """Return the badge."""
-        return _drawn(badges.of(self.job, self.now))
+        return badges.drawn(badges.of(self.job, self.now))
 
     def name(self) -> SafeString:
         """Return the task, its id, and what there is to tell of it."""
+        job, href = self.job, self.page(self.job.pk)
+        title = markup(
+            '<a class="jm-task" href="{0}">{1}</a> <a class="jm-quiet jm-mono jm-short"'
+            ' href="{0}" tabindex="-1" aria-hidden="true" title="{2}">…{3}</a>',
+            href,
+            job.task,
+            job.pk,
+            str(job.pk)[-8:],
+        )
+        aside = asides.of(self.admin, job, self.forks)
+        return joined(title, *filter(None, (self._progress(), self._failure(), aside)))
+
+    def _progress(self) -> SafeString | None:
+        said = wording.progress(self.job) if self.job.state == State.RUNNING else ""
+        if not said:
+            return None
+        return markup('<div class="jm-second">{}<span>{}</span></div>', self._bar(), said)
+
+    def _bar(self) -> SafeString | str:
         job = self.job
-        running = job.state == State.RUNNING
-        context = {
-            "job": job,
-            "href": page_of(self.admin, job.pk),
-            "short": str(job.pk)[-8:],
-            "progress": wording.progress(job) if running else "",
-            "measured": running and bool(job.progress_total),
-            "error": self._error() if job.state == State.FAILED else "",
-            "aside": asides.of(self.admin, job, self.forks),
-        }
-        return render_to_string("admin/jobman/list/_job.html", context)
+        if not job.progress_total:
+            return ""
+        pattern = '<progress max="{}" value="{}" aria-label="{}"></progress> '
+        return markup(pattern, job.progress_total, job.progress_current, self.words.progress)
+
+    def _failure(self) -> SafeString | None:
+        error = self._error() if self.job.state == State.FAILED else ""
+        return markup('<div class="jm-second jm-fail">{}</div>', error) if error else None
 
     def _error(self) -> str:
         if not may(self.request.user, Deed.VIEW_LOG, self.job):
@@ -187,7 +236,7 @@ class Row:
     def _at(self, moment: datetime | None) -> SafeString | str:
         if moment is None:
             return NOTHING
-        return format_html(
+        return markup(
             '<time datetime="{}" title="{}">{}</time>',
             moment.isoformat(),
             wording.at(moment),

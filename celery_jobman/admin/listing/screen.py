@@ -39,6 +39,7 @@ from celery_jobman.states import State
 if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
+    from django.utils.safestring import SafeString
 
 #: What the address may filter by.  Other columns could be guessed at, a character at a time, by
 #: someone who may not see them.
@@ -166,6 +167,10 @@ class ListScreen(ReadOnlyAdmin):
         errors = any(term.name == "error" for term in asked.terms)
         return errors and not may(request.user, Deed.VIEW_LOG)
 
+    def action_checkbox(self, obj: Any) -> SafeString:
+        """Return the box that chooses a row for an action."""
+        return rows.of(obj).tick()
+
     @admin.display(description=gettext_lazy("state"))
     def state_badge(self, job: Any) -> str:
         """Return the state."""
@@ -179,54 +184,54 @@ class ListScreen(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("queue"))
     def queue_name(self, job: Any) -> str:
         """Return the queue."""
-        return rows.of(job).cell("queue", _("Queue"))
+        return rows.of(job).cell("queue")
 
     @admin.display(description=gettext_lazy("pri"))
     def urgency(self, job: Any) -> str:
         """Return the priority."""
-        return rows.of(job).cell("priority", _("Priority"))
+        return rows.of(job).cell("priority")
 
     @admin.display(description=gettext_lazy("try"))
     def attempts(self, job: Any) -> str:
         """Return the attempt."""
-        return rows.of(job).cell("attempts", _("Attempt"))
+        return rows.of(job).cell("attempts")
 
     @admin.display(description=gettext_lazy("waited"))
     def waited(self, job: Any) -> str:
         """Return how long it waited."""
-        return rows.of(job).cell("waited", _("Waited"))
+        return rows.of(job).cell("waited")
 
     @admin.display(description=gettext_lazy("ran"))
     def ran(self, job: Any) -> str:
         """Return how long it ran."""
-        return rows.of(job).cell("ran", _("Ran"))
+        return rows.of(job).cell("ran")
 
     @admin.display(description=gettext_lazy("started"))
     def started(self, job: Any) -> str:
         """Return when it was started."""
-        return rows.of(job).cell("started", _("Started"))
+        return rows.of(job).cell("started")
 
     @admin.display(description=gettext_lazy("worker"))
     def worker(self, job: Any) -> str:
         """Return the worker."""
-        return rows.of(job).cell("worker", _("Worker"))
+        return rows.of(job).cell("worker")
 
     @admin.display(description=gettext_lazy("created"))
     def created(self, job: Any) -> str:
         """Return when it was made; a column that a subclass may show."""
-        return rows.of(job).cell("created", _("Created"))
+        return rows.of(job).cell("created")
 
     @admin.display(description=gettext_lazy("finished"))
     def finished(self, job: Any) -> str:
         """Return when it ended; a column that a subclass may show."""
-        return rows.of(job).cell("finished", _("Finished"))
+        return rows.of(job).cell("finished")
 
     @admin.display(description=gettext_lazy("owner"))
     def owner_name(self, job: Any) -> str:
         """Return whose it is; a column that a subclass may show."""
-        return rows.of(job).cell("owner_name", _("Owner"))
+        return rows.of(job).cell("owner_name")
 
     @admin.display(description=gettext_lazy("tags"))
     def tag_list(self, job: Any) -> str:
         """Return its tags; a column that a subclass may show."""
-        return rows.of(job).cell("tags", _("Tags"))
+        return rows.of(job).cell("tags")

@@ -140,6 +140,15 @@ def test_every_state_is_shown_with_its_badge(admin_client: Client, state: State)
     assert str(state.label) in body
 
 
+def test_the_box_of_a_row_is_the_one_that_django_draws(admin_client: Client) -> None:
+    queued_job(task="<b>")
+    model_admin = admin.site._registry[Job]
+
+    (job,) = shown(page(admin_client))
+
+    assert model_admin.action_checkbox(job) == admin.ModelAdmin.action_checkbox(model_admin, job)
+
+
 def test_nothing_is_hidden_by_default(admin_client: Client) -> None:
     old = queued_job(id=ids.first_at(datetime(2001, 1, 1, tzinfo=UTC)))
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: The tables that grow with the number of jobs.
-BIG: Final = frozenset({"jobman_job", "jobman_logline"})
+BIG: Final = frozenset(
+    f"jobman_{name}" for name in ("job", "logline", "attempt", "step", "jobaction")
+)
 
 
 class Plan(NamedTuple):
@@ -86,5 +88,5 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _read(node: dict[str, Any]) -> int:
     missed = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
-    each = node["Actual Rows"] + sum(node.get(name, 0) for name in missed)
-    return round(each * node["Actual Loops"])
+    each = sum(float(node.get(name, 0)) for name in ("Actual Rows", *missed))
+    return round(each * float(node["Actual Loops"]))

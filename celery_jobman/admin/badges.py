@@ -29,6 +29,11 @@ class Badge(NamedTuple):
     tone: str
     word: str
 
+    @property
+    def html(self) -> SafeString:
+        """The badge as HTML."""
+        return drawn(self)
+
 
 #: Icon and tone of each state.
 LOOKS = {

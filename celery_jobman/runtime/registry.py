@@ -15,16 +15,28 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("celery_jobman")
 
+#: Names that were looked for and are nobody's.
+_unknown: set[str] = set()
+
 
 def find(name: str) -> Task | None:
     """Return the task of this name; None when the project has none.
 
     A web process may not have imported every module with tasks.  They are imported as a worker
-    does it, the first time a name is not known.
+    does it, the first time a name is not known.  That runs Django's system checks as well, so it
+    is not done for the same name again, such as that of a task which was renamed.
     """
-    if name not in current_app.tasks and (error := import_tasks()):
-        logger.error("The project's tasks could not be imported", exc_info=error)
+    if name not in current_app.tasks and name not in _unknown:
+        _search(name)
     return current_app.tasks.get(name)
+
+
+def _search(name: str) -> None:
+    error = import_tasks()
+    if error:
+        logger.error("The project's tasks could not be imported", exc_info=error)
+    elif name not in current_app.tasks:
+        _unknown.add(name)
 
 
 def import_tasks() -> Exception | None:

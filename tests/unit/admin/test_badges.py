@@ -21,6 +21,7 @@ def test_every_state_has_an_icon_a_word_and_a_tone(state: State) -> None:
     assert "<svg" in html
     assert badge.word in html
     assert f"jm-{badge.tone}" in html
+    assert badge.html == html
 
 
 def test_no_two_states_share_an_icon() -> None:

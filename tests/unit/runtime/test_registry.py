@@ -34,8 +34,26 @@ def test_a_task_that_was_not_imported_yet_is(app: Celery, monkeypatch: pytest.Mo
     assert found is late
 
 
-def test_a_task_that_is_not_there_is_none() -> None:
-    assert registry.find("demo.gone") is None
+def test_a_task_that_is_not_there_is_looked_for_once(
+    app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported = Mock()
+    monkeypatch.setattr(app.loader, "import_default_modules", imported)
+
+    assert registry.find("demo.renamed") is None
+    assert registry.find("demo.renamed") is None
+
+    imported.assert_called_once()
+
+
+def test_a_task_that_comes_late_is_found_all_the_same(app: Celery) -> None:
+    assert registry.find("demo.belated") is None
+    app.tasks["demo.belated"] = late = Mock()
+
+    found = registry.find("demo.belated")
+
+    app.tasks.pop("demo.belated")
+    assert found is late
 
 
 @pytest.mark.parametrize("declared", [None, ("load",), "load"])
@@ -72,5 +90,7 @@ def test_a_module_that_cannot_be_imported_is_logged(
 ) -> None:
     monkeypatch.setattr(app.loader, "import_default_modules", Mock(side_effect=ImportError("x")))
 
-    assert registry.find("demo.gone") is None
-    assert "The project's tasks could not be imported" in caplog.text
+    for _ in range(2):
+        assert registry.find("demo.gone") is None
+        assert "The project's tasks could not be imported" in caplog.text
+        caplog.clear()

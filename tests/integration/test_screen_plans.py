@@ -1,11 +1,12 @@
 """What PostgreSQL does for the admin's pages when there are many jobs.
 
-Each page is asked for among 100,000 jobs.  All of its statements are explained and run once more:
+Each page is asked for among 60,000 jobs.  All of its statements are explained and run once more:
 none may read a big table from one end to the other, and none may look at more rows than a page, a
 capped count or the reach of a search in a log allows, however many there are.
 
-Of the searches, ``tag:``, ``worker:`` and ``ran:`` are not here, because no index serves them,
-and ``error:`` and ``fingerprint:`` look at all that did not succeed when they find too little.
+Of the searches, ``tag:``, ``worker:`` and ``ran:`` are not here, because no index serves them.
+``error:`` looks at all jobs that did not succeed when it finds too little, and ``fingerprint:`` at
+those of them that did not fail.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ pytestmark = [
     ),
 ]
 
-JOBS: Final = 100_000
+JOBS: Final = 60_000
 #: Lines of the long log.
-LOG: Final = 30_000
+LOG: Final = 25_000
 PAGE: Final = ReadOnlyAdmin.list_per_page + 1
 
 LIST, COUNTS, STATES = (f"admin:jobman_job_{name}" for name in ("changelist", "counts", "states"))
@@ -146,11 +147,10 @@ def test_jobs_are_found_by_what_they_are(staff: Client) -> None:
     job = crowd.one(1)
     day = (timezone.now() - timedelta(days=20)).isoformat()
 
-    for query in ({"q": job.pk}, {"q": str(job.pk)[:13]}, {"q": f"before:{day}"}):
-        assert most(asked(staff, reverse(LIST), query)) <= CAP
+    for words in (job.pk, str(job.pk)[:13], f"before:{day}", f"fingerprint:{job.fingerprint}"):
+        assert most(asked(staff, reverse(LIST), {"q": words})) <= CAP
     owner = Job.objects.filter(owner__isnull=False)[0].owner_id
     assert most(asked(staff, reverse(LIST), {"owner__id__exact": owner})) <= CAP
-    asked(staff, reverse(LIST), {"q": f"fingerprint:{job.fingerprint}"})
     asked(staff, reverse(LIST), {"q": "error:nope"})
 
 

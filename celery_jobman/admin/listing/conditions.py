@@ -89,7 +89,9 @@ def _error(value: str) -> Q:
 
 
 def _fingerprint(value: str) -> Q:
-    return Q(fingerprint=value, state__in=ERRING)
+    # The index on failures serves the first part, the index on states the second.
+    others = [state for state in ERRING if state != State.FAILED]
+    return Q(fingerprint=value, state=State.FAILED) | Q(fingerprint=value, state__in=others)
 
 
 def _before(moment: datetime) -> Q:

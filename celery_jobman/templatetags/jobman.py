@@ -25,9 +25,10 @@ def jobman_nonce(context: Context) -> SafeString | str:
     Django 6's context processor and django-csp are both understood; without either of them
     nothing is written.
     """
-    request = context.get("request")
-    nonce = context.get("csp_nonce") or getattr(request, "csp_nonce", None)
-    return format_html('nonce="{}"', nonce) if nonce else ""
+    nonce = context.get("csp_nonce")
+    if nonce is None:  # Django's is false until somebody has read it
+        nonce = getattr(context.get("request"), "csp_nonce", None)
+    return "" if nonce is None else format_html('nonce="{}"', str(nonce))
 
 
 @register.filter

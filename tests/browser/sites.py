@@ -22,11 +22,11 @@ WATCHED = ("jobman_%", "django_admin_log", "auth_%")
 class Site:
     """The site's process, and what it said when it was ready."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: str = "tests.browser.site.settings") -> None:
         self._file = folder / "site.sqlite3"
         self._log = folder / "site.log"
         environment = {
-            "DJANGO_SETTINGS_MODULE": "tests.browser.site.settings",
+            "DJANGO_SETTINGS_MODULE": settings,
             "JOBMAN_TEST_DATABASE": "sqlite",
             "JOBMAN_TEST_SITE_FILE": str(self._file),
         }

@@ -9,11 +9,23 @@ from django.template import Context, Template
 from tests.factories import NOON
 
 
+class Unread:
+    """As Django's nonce, which is false until somebody has read it."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return "abc"
+
+
 @pytest.mark.parametrize(
     ("context", "expected"),
     [
         ({}, ""),
         ({"csp_nonce": "abc"}, 'nonce="abc"'),
+        ({"csp_nonce": Unread()}, 'nonce="abc"'),
+        ({"csp_nonce": None}, ""),
         ({"request": SimpleNamespace(csp_nonce='a"b')}, 'nonce="a&quot;b"'),
         ({"request": SimpleNamespace()}, ""),
     ],

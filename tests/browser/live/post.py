@@ -17,12 +17,14 @@ class Post:
     def __init__(self) -> None:
         self.is_down = False
         self.port = free_port()
-        self._controller = Controller(self, hostname=LOOPBACK, port=self.port)
+        self._controller: Controller | None = Controller(self, hostname=LOOPBACK, port=self.port)
         self._controller.start()
 
     async def handle_DATA(self, _server: Any, _session: Any, _envelope: Any) -> str:  # noqa: N802
         return REFUSAL if self.is_down else "250 OK"
 
     def close(self) -> None:
-        """Stop the server."""
-        self._controller.stop()
+        """Stop the server; harmless when it was."""
+        controller, self._controller = self._controller, None
+        if controller is not None:
+            controller.stop()

@@ -99,6 +99,7 @@ class Shop:
     workers: list[ShopWorker] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        (self.folder / "example_project").symlink_to(ROOT / "example_project")
         try:
             self.site = LiveSite(self.folder, self.environment)
         except BaseException:
@@ -107,9 +108,9 @@ class Shop:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What its processes are told."""
+        """What its processes are told.  Its code is seen in its own folder, as tracebacks show."""
         return {
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join([str(self.folder), str(ROOT)]),
             "DJANGO_SETTINGS_MODULE": "tests.browser.live.project.settings",
             "JOBMAN_TEST_DATABASE": "sqlite",
             "JOBMAN_DEMO_DATABASE_URL": self.database_url,
@@ -146,9 +147,9 @@ class Shop:
         """Enqueue an import of so many rows, a hundred in each pack."""
         return self.enqueue(IMPORT, source, kwargs={"limit": limit}, **options)
 
-    def hold(self, moment: str, *, after: int = 0) -> Gate:
-        """Arm a gate for a job that is enqueued with the gate's tag as its ``task_id``."""
-        return gates.arm(self.folder, str(uuid.uuid4()), moment, after=after)
+    def hold(self, moment: str, *, task_id: str = "", after: int = 0) -> Gate:
+        """Arm a gate for a job whose ``task_id`` is, or will be, the gate's tag."""
+        return gates.arm(self.folder, task_id or str(uuid.uuid4()), moment, after=after)
 
     def move(self, gate: Gate, *, after: int) -> None:
         """Let a held job go on, and hold it at the same step so many moments later."""

@@ -16,6 +16,7 @@ STAFF: Final = {
     "reader": ("view_job",),
     "canceller": ("view_job", "cancel_job"),
     "retrier": ("view_job", "view_job_args", "view_job_log", "retry_job"),
+    "ann": ("view_job", "view_job_args", "view_job_result", "view_job_log", "retry_job"),
     "outsider": (),
 }
 

@@ -24,6 +24,8 @@ FOCUSED: Final = """() => {
     return (labels.join(" ") || one.textContent).replace(/\\s+/g, " ").trim();
 }"""
 
+ADDRESS: Final = "() => document.activeElement.href ?? ''"
+
 #: Whether the focus can be seen.
 VISIBLE: Final = """() => {
     const style = getComputedStyle(document.activeElement);
@@ -32,19 +34,19 @@ VISIBLE: Final = """() => {
 }"""
 
 
-def tab_to(page: Page, text: str) -> None:
-    """Press the tab key until what has the focus begins with a text."""
+def tab_to(page: Page, text: str, *, leading_to: str = "") -> None:
+    """Press the tab key until what has the focus begins with a text, and leads somewhere."""
     for _ in range(ENOUGH):
         page.keyboard.press("Tab")
-        if page.evaluate(FOCUSED).startswith(text):
+        if page.evaluate(FOCUSED).startswith(text) and leading_to in page.evaluate(ADDRESS):
             assert page.evaluate(VISIBLE), f"the focus on {text!r} cannot be seen"
             return
     raise AssertionError(f"{text!r} is not reached by {ENOUGH} tabs at {page.url}")
 
 
-def press(page: Page, text: str) -> None:
+def press(page: Page, text: str, *, leading_to: str = "") -> None:
     """Reach a link or a button with the tab key, press Enter, and wait for the page."""
-    tab_to(page, text)
+    tab_to(page, text, leading_to=leading_to)
     with page.expect_navigation():
         page.keyboard.press("Enter")
 
@@ -62,10 +64,7 @@ def test_a_job_is_retried_from_its_step_by_keyboard(
 
     press(page, "Jobs")
     press(page, "Failed")
-    tab_to(page, "example_project.shop.tasks.import_branches")
-    assert job in page.evaluate("() => document.activeElement.href")
-    with page.expect_navigation():
-        page.keyboard.press("Enter")
+    press(page, "", leading_to=job)
     press(page, "Retry from step…")
     tab_to(page, "report")
     assert page.evaluate("() => document.activeElement.checked")

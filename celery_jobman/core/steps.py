@@ -137,6 +137,11 @@ class StepRunner:
             self._resuming = bool(self._rows)
         return self._rows
 
+    @property
+    def latest(self) -> str:
+        """The path of the step that was begun, or reused, last."""
+        return next(reversed(self._seen), "")
+
     def _reach(self, call: Callable[[], T]) -> T:
         """Call the database, on the project's connection while it has a transaction open.
 

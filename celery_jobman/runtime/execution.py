@@ -61,7 +61,7 @@ def execute(task: Task, args: Any, kwargs: Any) -> Any:
     if to == State.CANCELLED:
         results.revoke(task, job.request)
         raise Ignore("cancelled")
-    if to == State.SCHEDULED:
+    if to == State.SCHEDULED and not job.eager:
         broker.send_if_due(job.id)
     if verdict.error is not None:
         raise verdict.error

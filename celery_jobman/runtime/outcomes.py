@@ -222,13 +222,19 @@ def _final(error: BaseException, outcome: Outcome) -> Ending:
 
 
 def _again(job: RunningJob, outcome: Outcome, error: Retry | None) -> Ending:
-    changes = {**(job.next_attempt or {})}
+    changes = {**_retries(error), **(job.next_attempt or {})}
     available_at = changes.pop("available_at", None) or timezone.now()
     cause = error.exc if error is not None else None
     fault = Fault.of(cause) if isinstance(cause, BaseException) else Fault()
     return Ending(
         outcome=outcome, to=_waiting(job), fault=fault, available_at=available_at, changes=changes
     )
+
+
+def _retries(error: Retry | None) -> dict[str, Any]:
+    """Return what an eager retry, which nothing enqueues, says of the attempt to come."""
+    signature = getattr(error, "sig", None)
+    return {} if signature is None else {"retries": signature.options["retries"]}
 
 
 def _waiting(job: RunningJob) -> State:

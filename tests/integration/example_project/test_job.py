@@ -10,6 +10,7 @@ from django.core import mail
 
 from celery_jobman.models import Job, Step
 from celery_jobman.states import State
+from celery_jobman.testing import crash_at_every_checkpoint
 from example_project.shop import airports, loading, packs, rules
 from example_project.shop.models import Branch
 from example_project.shop.tasks import import_branches
@@ -82,3 +83,15 @@ def test_white_space_is_tidied_and_nothing_else_changed(rows: list[airports.Row]
     assert (branch.name, branch.city) == ("Two Rivers", "São Tomé")
     assert str(branch) == f"Two Rivers ({rows[0]['icao']})"
     assert (branch.latitude, branch.time_zone) == (float(rows[0]["lat"]), rows[0]["tz"])
+
+
+def test_the_import_can_be_killed_anywhere() -> None:
+    places = crash_at_every_checkpoint(
+        import_branches,
+        kwargs={"limit": 20},
+        observe=lambda: list(Branch.objects.order_by("code").values_list("code", flat=True)),
+        prepare=mail.outbox.clear,
+    )
+
+    assert {place.step for place in places} >= {"validate", "load", "report"}
+    assert not Branch.objects.exists()

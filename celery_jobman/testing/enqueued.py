@@ -34,7 +34,7 @@ def assert_enqueued(
         args: Its positional arguments, all of them; None: any.
         kwargs: Its keyword arguments, all of them; None: any.
         count: Exactly so many; None: at least one.
-        **columns: Further columns of :class:`~celery_jobman.models.job.Job` and their values,
+        **columns: Further columns of ``Job`` and their values,
             such as ``queue="mails"`` or ``priority=3``.
 
     Returns:

@@ -88,7 +88,7 @@ def test_white_space_is_tidied_and_nothing_else_changed(rows: list[airports.Row]
 def test_the_import_can_be_killed_anywhere() -> None:
     places = crash_at_every_checkpoint(
         import_branches,
-        kwargs={"limit": 20},
+        kwargs={"limit": 6},
         observe=lambda: list(Branch.objects.order_by("code").values_list("code", flat=True)),
         prepare=mail.outbox.clear,
     )

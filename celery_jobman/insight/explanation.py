@@ -8,7 +8,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from celery_jobman.conf import settings
-from celery_jobman.insight.wording import ago, at, error, jobs, lasting, listed, short
+from celery_jobman.insight.wording import (
+    ago,
+    at,
+    at_least,
+    error,
+    jobs,
+    lasting,
+    listed,
+    number,
+    short,
+)
 from celery_jobman.insight.workforce import Workforce, hire
 from celery_jobman.models import Attempt, Job, Outcome, Worker
 from celery_jobman.states import State
@@ -115,7 +125,7 @@ def _turn(job: Job, now: datetime) -> str:
         "time": short(now - since),
         "ahead": _at_most(ahead),
         "queue": job.queue,
-        "busy": takers.busy(),
+        "busy": number(takers.busy()),
         "most": jobs(takers.processes),
     }
 
@@ -123,7 +133,7 @@ def _turn(job: Job, now: datetime) -> str:
 def _at_most(ahead: JobQuerySet) -> str:
     """Return how many jobs there are, counting no further than anybody cares to know."""
     count = ahead.values("pk")[: COUNTED + 1].count()
-    return f"{COUNTED:,}+" if count > COUNTED else jobs(count)
+    return at_least(COUNTED) if count > COUNTED else jobs(count)
 
 
 def _running(job: Job, now: datetime) -> str:

@@ -4,27 +4,49 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.utils import timezone
+from django.utils import numberformat, timezone
+from django.utils.formats import get_format
+from django.utils.translation import get_language, ngettext, pgettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime, timedelta
+    from decimal import Decimal
 
     from celery_jobman.models import Job
 
-#: Seconds in a unit of time, longest first.
-_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+#: Seconds in a unit of time, longest first, and how so many of it are written.
+_UNITS: tuple[tuple[int, Callable[[], str]], ...] = (
+    (86_400, lambda: pgettext("duration", "%(count)sd")),
+    (3_600, lambda: pgettext("duration", "%(count)sh")),
+    (60, lambda: pgettext("duration", "%(count)sm")),
+    (1, lambda: pgettext("duration", "%(count)ss")),
+)
+
+
+def number(value: float | Decimal, decimals: int | None = None) -> str:
+    """Return a number as the reader's language writes it: ``1,204``, ``1.204``."""
+    if 0 <= value < 1000 and decimals is None and isinstance(value, int):  # noqa: PLR2004
+        return str(value)  # most are, and a list has hundreds
+    language = get_language() or "en"  # commands speak none, and are English
+    return numberformat.format(
+        value,
+        get_format("DECIMAL_SEPARATOR", language),
+        decimals,
+        get_format("NUMBER_GROUPING", language),
+        get_format("THOUSAND_SEPARATOR", language),
+        force_grouping=True,
+    )
 
 
 def short(duration: timedelta) -> str:
     """Return a duration in its largest unit: ``45s``, ``3m``, ``2h``, ``5d``."""
     seconds = abs(duration.total_seconds())
-    for unit, size in _UNITS:
+    for size, text in _UNITS:
         if seconds >= size:
-            return f"{int(seconds // size)}{unit}"
-    return "0s"
+            return text() % {"count": int(seconds // size)}
+    return _seconds("0")
 
 
 def ago(moment: datetime, now: datetime) -> str:
@@ -38,32 +60,54 @@ def ago(moment: datetime, now: datetime) -> str:
 
 def lasting(duration: timedelta) -> str:
     """Return a duration in its two largest units: ``3ms``, ``1.2s``, ``3m 5s``, ``2h 10m``."""
-    seconds = max(duration.total_seconds(), 0)
+    seconds = max(duration.total_seconds(), 0.0)
     if 0 < seconds < 1:
-        return f"{seconds * 1000:.0f}ms"
+        return pgettext("duration", "%(count)sms") % {"count": round(seconds * 1000)}
     if seconds < 10:  # noqa: PLR2004 - below, tenths matter
-        return f"{seconds:.1f}".removesuffix(".0") + "s"
-    parts: list[str] = []
-    for unit, size in _UNITS:
+        tenths = round(seconds, 1)
+        return _seconds(number(tenths, 0 if tenths.is_integer() else 1))
+    counts: list[tuple[int, Callable[[], str]]] = []
+    for size, text in _UNITS:
         count, seconds = divmod(int(seconds), size)
-        parts += [f"{count}{unit}"] if count or parts else []
-    return " ".join(part for part in parts[:2] if part[0] != "0")
+        counts += [(count, text)] if count or counts else []
+    return " ".join(text() % {"count": count} for count, text in counts[:2] if count)
+
+
+def _seconds(count: str) -> str:
+    return pgettext("duration", "%(count)ss") % {"count": count}
 
 
 def at(moment: datetime) -> str:
-    """Return a moment in the project's time zone: ``2026-01-31 12:00:00 CET``."""
+    """Return a moment in the project's time zone: ``2026-01-31 12:00:00 CET``.
+
+    Day and month are in the order of the reader's language.
+    """
     local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
-    return local.strftime("%Y-%m-%d %H:%M:%S %Z").rstrip()
+    # Django's own formats leave out the seconds, and the English ones write 12 hours.
+    text = pgettext("moment", "%(year)s-%(month)s-%(day)s %(time)s") % {
+        "year": f"{local.year:04}",
+        "month": f"{local.month:02}",
+        "day": f"{local.day:02}",
+        "time": local.strftime("%H:%M:%S"),
+    }
+    return f"{text} {local.tzname() or ''}".rstrip()
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return a number with its noun: ``1 job``, ``1,204 jobs``."""
+    """Return a number with its noun, in English: ``1 job``, ``1,204 jobs``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def jobs(number: int) -> str:
+def jobs(count: int) -> str:
     """Return a number of jobs, in the reader's language: ``1 job``, ``1,204 jobs``."""
-    return ngettext("%(count)s job", "%(count)s jobs", number) % {"count": f"{number:,}"}
+    return ngettext("%(count)s job", "%(count)s jobs", count) % {"count": number(count)}
+
+
+def at_least(count: int) -> str:
+    """Return a number that was not counted further: ``100+``, ``10k+``."""
+    if count >= 1000 and not count % 1000:  # noqa: PLR2004 - thousands
+        return _("%(thousands)sk+") % {"thousands": number(count // 1000)}
+    return _("%(count)s+") % {"count": number(count)}
 
 
 def listed(names: Iterable[str]) -> str:
@@ -75,8 +119,9 @@ def done_of(done: int, total: int | None, unit: str = "") -> str:
     """Return progress: ``42 of 100 rows (42%)``, or ``42 rows`` when nobody knows the total."""
     tail = f" {unit}" if unit else ""
     if not total:
-        return f"{done:,}{tail}"
-    values = {"done": f"{done:,}", "total": f"{total:,}{tail}", "percent": done * 100 // total}
+        return f"{number(done)}{tail}"
+    percent = number(done * 100 // total)
+    values = {"done": number(done), "total": f"{number(total)}{tail}", "percent": percent}
     return _("%(done)s of %(total)s (%(percent)s%%)") % values
 
 

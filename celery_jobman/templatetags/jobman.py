@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django import template
@@ -29,6 +30,18 @@ def jobman_nonce(context: Context) -> SafeString | str:
     if nonce is None:  # Django's is false until somebody has read it
         nonce = getattr(context.get("request"), "csp_nonce", None)
     return "" if nonce is None else format_html('nonce="{}"', str(nonce))
+
+
+@register.filter
+def jobman_number(count: int) -> str:
+    """Return a number as the reader's language writes it: ``1,204``."""
+    return wording.number(count)
+
+
+@register.filter
+def jobman_seconds(count: int) -> str:
+    """Return a number of seconds: ``5s``."""
+    return wording.lasting(timedelta(seconds=count))
 
 
 @register.filter

@@ -129,7 +129,7 @@ def test_of_a_crowd_the_number_must_be_typed(window: Window, crowd: Crowd, site:
     page.get_by_role("button", name="Select all that match").click()
 
     form = choose(page, "forget_jobs")
-    assert "More jobs match. One action takes the newest 1000" in page.locator(".jm").inner_text()
+    assert "More jobs match. One action takes the newest 1,000" in page.locator(".jm").inner_text()
     before = site.dump()
     number = form.get_by_label("Type the number of jobs to confirm")
     number.fill("100")

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from celery_jobman.admin import badges
 from celery_jobman.admin.listing import limits
+from celery_jobman.insight import wording
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -85,6 +86,4 @@ def capped(queryset: QuerySet[Any], cap: int) -> int:
 
 def worded(number: int, cap: int) -> str:
     """Return a capped number as it is shown: ``1,204``, ``10k+``."""
-    if number <= cap:
-        return f"{number:,}"
-    return f"{cap // 1000}k+" if cap >= 1000 else f"{cap}+"  # noqa: PLR2004 - thousands
+    return wording.number(number) if number <= cap else wording.at_least(cap)

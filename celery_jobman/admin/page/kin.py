@@ -15,6 +15,7 @@ from celery_jobman.admin.listing.tabs import ORDER, PARAMETERS
 from celery_jobman.admin.page.header import succession
 from celery_jobman.admin.page.wire import visible
 from celery_jobman.admin.routes import address, page_of
+from celery_jobman.insight.wording import at_least, number
 from celery_jobman.models import Job
 
 if TYPE_CHECKING:
@@ -105,13 +106,14 @@ def children(subject: Subject) -> list[Count]:
     parent = subject.job.pk
     mine = subject.admin.get_queryset(subject.request).filter(parent_id=parent).order_by()
     states = list(mine.values_list("state", flat=True)[: CHILDREN + 1])
-    counts, more = Counter(states[:CHILDREN]), "+" if len(states) > CHILDREN else ""
+    counts = Counter(states[:CHILDREN])
+    said = at_least if len(states) > CHILDREN else number
     shown = (state for state in ORDER if counts[state])
     lists = address(subject.admin, "changelist")
     return [
         Count(
             badges.of_state(state),
-            f"{counts[state]:,}{more}",
+            said(counts[state]),
             f"{lists}?{urlencode({'parent_id': str(parent), PARAMETERS[0]: state.value})}",
         )
         for state in shown

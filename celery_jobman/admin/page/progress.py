@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from celery_jobman.admin.page.wire import visible
-from celery_jobman.insight.wording import ago, short
+from celery_jobman.insight.wording import ago, number, short
 from celery_jobman.models import Job
 from celery_jobman.states import State
 
@@ -87,7 +88,7 @@ class Course:
         """Return how much is done, in words."""
         unit = visible(self.job.progress_unit)
         tail = f" {unit}" if unit else ""
-        values = {"done": f"{self.current:,}", "total": f"{self.total:,}", "unit": tail}
+        values = {"done": number(self.current), "total": number(self.total), "unit": tail}
         if not self.total:
             return _("%(done)s%(unit)s so far") % values
         if self.current > self.total:
@@ -99,7 +100,7 @@ class Course:
         """Return the rate, in words."""
         if not self.rate:
             return ""
-        rate = f"{self.rate:,.0f}" if self.rate >= WHOLE else f"{self.rate:.2g}"
+        rate = number(Decimal(f"{self.rate:.0f}" if self.rate >= WHOLE else f"{self.rate:.2g}"))
         unit = visible(self.job.progress_unit)
         values = {"rate": rate, "unit": f" {unit}" if unit else ""}
         return _("%(rate)s%(unit)s/s") % values
@@ -130,7 +131,7 @@ def rounded(seconds: float) -> str:
     if seconds < 2 * DAY:
         return _("%(count)s h") % {"count": round(seconds / HOUR)}
     days = min(round(seconds / DAY), 9_999)
-    return ngettext("%(count)s day", "%(count)s days", days) % {"count": days}
+    return ngettext("%(count)s day", "%(count)s days", days) % {"count": number(days)}
 
 
 def usual(job: Job) -> str:

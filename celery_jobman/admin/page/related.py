@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 from celery_jobman.admin.access import Deed
 from celery_jobman.admin.page.kin import children, kin
 from celery_jobman.admin.routes import address
+from celery_jobman.insight.wording import at_least
 from celery_jobman.models import LogLine
 from celery_jobman.states import State
 
@@ -48,7 +49,7 @@ def _alike(subject: Subject) -> Iterator[Link]:
     )
     count = failures.exclude(pk=job.pk).order_by().values("pk")[: COUNTED + 1].count()
     if count:
-        shown = f"{COUNTED}+" if count > COUNTED else str(count)
+        shown = at_least(COUNTED) if count > COUNTED else str(count)
         text = ngettext(
             "%(count)s other failure like it", "%(count)s other failures like it", count
         )

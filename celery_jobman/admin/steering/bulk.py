@@ -178,7 +178,7 @@ class _Case:
             self.admin,
             request,
             "steer/bulk.html",
-            title=str(sweep.title % {"count": self.count}),
+            title=sweeps.counted(sweep.title, self.count),
             form=form,
             passed_on=passed_on(request),
             across=is_across(request),

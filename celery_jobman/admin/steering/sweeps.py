@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext_lazy
+from django.utils.translation import ngettext, ngettext_lazy
 
 from celery_jobman import actions
 from celery_jobman.admin.access import Deed, may
@@ -25,6 +25,7 @@ from celery_jobman.admin.steering.selection import chosen_by, has_moved
 from celery_jobman.core import actions as audits
 from celery_jobman.core.encoding import clean
 from celery_jobman.exceptions import JobmanError
+from celery_jobman.insight import wording
 from celery_jobman.models.database import atomic
 from celery_jobman.states import State
 
@@ -51,9 +52,9 @@ class Sweep(NamedTuple):
     deed: Deed
     #: What the audit calls it.
     verb: str
-    #: Question and button, with ``%(count)s``.
+    #: Question and button, with ``%(count)s``; :func:`counted` fills it in.
     title: Any
-    #: Told afterwards, with ``%(count)s``.
+    #: Told afterwards, in the same way.
     done: Any
     do: Do
     form: type[BulkForm] = BulkForm
@@ -67,6 +68,11 @@ class Tally(NamedTuple):
     skipped: Counter[str]
     #: Jobs that there was no time for, the newest first.
     left: list[Job]
+
+
+def counted(text: Any, number: int) -> str:
+    """Return a text of a sweep for so many jobs."""
+    return str(text % {"number": number, "count": wording.number(number)})
 
 
 def _cancel(job: Job, data: dict[str, Any]) -> None:
@@ -101,23 +107,23 @@ def _forget(job: Job, data: dict[str, Any]) -> None:
 CANCEL = Sweep(
     Deed.CANCEL,
     "cancel",
-    ngettext_lazy("Cancel %(count)s job", "Cancel %(count)s jobs", "count"),
-    ngettext_lazy("%(count)s cancelled", "%(count)s cancelled", "count"),
+    ngettext_lazy("Cancel %(count)s job", "Cancel %(count)s jobs", "number"),
+    ngettext_lazy("%(count)s cancelled", "%(count)s cancelled", "number"),
     _cancel,
 )
 RETRY = Sweep(
     Deed.RETRY,
     "retry",
-    ngettext_lazy("Retry %(count)s job", "Retry %(count)s jobs", "count"),
-    ngettext_lazy("%(count)s retried", "%(count)s retried", "count"),
+    ngettext_lazy("Retry %(count)s job", "Retry %(count)s jobs", "number"),
+    ngettext_lazy("%(count)s retried", "%(count)s retried", "number"),
     _retry,
     BulkRetryForm,
 )
 RESCHEDULE = Sweep(
     Deed.RESCHEDULE,
     "reschedule",
-    ngettext_lazy("Reschedule %(count)s job", "Reschedule %(count)s jobs", "count"),
-    ngettext_lazy("%(count)s rescheduled", "%(count)s rescheduled", "count"),
+    ngettext_lazy("Reschedule %(count)s job", "Reschedule %(count)s jobs", "number"),
+    ngettext_lazy("%(count)s rescheduled", "%(count)s rescheduled", "number"),
     _reschedule,
     BulkTimeForm,
 )
@@ -125,17 +131,17 @@ PRIORITY = Sweep(
     Deed.PRIORITY,
     "change priority",
     ngettext_lazy(
-        "Change the priority of %(count)s job", "Change the priority of %(count)s jobs", "count"
+        "Change the priority of %(count)s job", "Change the priority of %(count)s jobs", "number"
     ),
-    ngettext_lazy("%(count)s given the priority", "%(count)s given the priority", "count"),
+    ngettext_lazy("%(count)s given the priority", "%(count)s given the priority", "number"),
     _change_priority,
     BulkPriorityForm,
 )
 FORGET = Sweep(
     Deed.FORGET,
     "forget",
-    ngettext_lazy("Delete %(count)s job for good", "Delete %(count)s jobs for good", "count"),
-    ngettext_lazy("%(count)s deleted", "%(count)s deleted", "count"),
+    ngettext_lazy("Delete %(count)s job for good", "Delete %(count)s jobs for good", "number"),
+    ngettext_lazy("%(count)s deleted", "%(count)s deleted", "number"),
     _forget,
 )
 
@@ -185,13 +191,16 @@ def _already(state: str) -> str:
 
 def told(sweep: Sweep, tally: Tally) -> str:
     """Return what became of the jobs: ``84 retried, 2 skipped (already running)``."""
-    parts = [str(sweep.done % {"count": len(tally.done)})]
+    parts = [counted(sweep.done, len(tally.done))]
     if tally.skipped:
         why = "; ".join(reason for reason, _count in tally.skipped.most_common(3))
         count = tally.skipped.total()
-        parts.append(_("%(count)s skipped (%(why)s)") % {"count": count, "why": why})
+        text = ngettext("%(count)s skipped (%(why)s)", "%(count)s skipped (%(why)s)", count)
+        parts.append(text % {"count": wording.number(count), "why": why})
     if tally.left:
-        parts.append(_("%(count)s left") % {"count": len(tally.left)})
+        count = len(tally.left)
+        text = ngettext("%(count)s left", "%(count)s left", count)
+        parts.append(text % {"count": wording.number(count)})
     return ", ".join(parts)
 
 

@@ -8,6 +8,8 @@ const PATIENCE = 30;
 const KEPT = "jobman-live";
 const AFTERGLOW = 2;
 
+const numbers = new Intl.NumberFormat(document.documentElement.lang || undefined);
+
 /** Copy text; on plain http browsers offer only the old way. */
 async function copy(text) {
   try {
@@ -160,7 +162,7 @@ class Page {
   failed() {
     this.failures += 1;
     const age = Math.round((Date.now() - this.seen) / 1000);
-    this.tell(this.texts.textLost.replace("%s", age));
+    this.tell(this.texts.textLost.replace("%s", numbers.format(age)));
     if (this.failures === 1) this.say(this.lost.textContent);
     this.delay = Math.min(Math.max(this.delay, 1) * 2, PATIENCE);
     this.wait(this.delay);

@@ -5,6 +5,8 @@
 const PATIENCE = 20000;
 const STORED = "jobman.list.live";
 
+const numbers = new Intl.NumberFormat(document.documentElement.lang || undefined);
+
 const panel = document.querySelector(".jm-live");
 const tabs = document.querySelector(".jm-tabs[data-counts]");
 
@@ -134,7 +136,7 @@ class Live {
 
   lost() {
     const seconds = Math.round((Date.now() - this.heard) / 1000);
-    this.say(this.trouble, this.element.dataset.lost.replace("%s", String(seconds)));
+    this.say(this.trouble, this.element.dataset.lost.replace("%s", numbers.format(seconds)));
   }
 
   say(place, text) {

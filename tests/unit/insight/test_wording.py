@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from django.utils import translation
 
 from celery_jobman.insight import wording
 from tests.factories import NOON, unsaved_job
@@ -56,6 +57,36 @@ def test_a_moment_is_shown_in_the_projects_time_zone() -> None:
     assert wording.at(abroad) == "2030-01-01 10:00:00 UTC"
     assert wording.at(datetime(2030, 1, 1, 12)) == "2030-01-01 12:00:00"  # noqa: DTZ001 - USE_TZ off
     assert abroad.astimezone(UTC).hour == 10
+
+
+@pytest.mark.parametrize(
+    ("language", "whole", "part", "most"),
+    [
+        (None, "1,204,000", "1.5", "10k+"),
+        ("en", "1,204,000", "1.5", "10k+"),
+        ("de", "1.204.000", "1,5", "10\xa0Tsd.+"),
+        ("es", "1\xa0204\xa0000", "1,5", "10\xa0mil+"),
+    ],
+)
+def test_numbers_are_written_as_the_language_does(
+    language: str | None, whole: str, part: str, most: str
+) -> None:
+    with translation.override(language):
+        assert wording.number(1_204_000) == whole
+        assert wording.number(1.5, 1) == part
+        assert wording.number(7) == "7"
+        assert wording.at_least(10_000) == most
+        assert wording.at_least(999) == "999+"
+
+
+def test_times_are_written_as_the_language_does() -> None:
+    with translation.override("de"):
+        assert wording.lasting(timedelta(seconds=1.26)) == "1,3\xa0s"
+        assert wording.lasting(timedelta(seconds=185)) == "3\xa0min 5\xa0s"
+        assert wording.ago(NOON - timedelta(hours=2), NOON) == "vor 2\xa0h"
+        assert wording.at(NOON) == "01.01.2030 12:00:00 UTC"
+        assert wording.jobs(1204) == "1.204 Jobs"
+        assert wording.done_of(4200, 10_000) == "4.200 von 10.000 (42\xa0%)"
 
 
 def test_numbers_are_counted_with_their_noun() -> None:

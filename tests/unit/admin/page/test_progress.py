@@ -104,7 +104,7 @@ def test_a_clock_that_runs_behind_does_no_harm() -> None:
         (240, "about 4 min left"),
         (10_000, "about 3 h left"),
         (400_000, "about 5 days left"),
-        (1e18, "about 9999 days left"),
+        (1e18, "about 9,999 days left"),
     ],
 )
 def test_a_rest_is_told_in_round_words(seconds: float, words: str) -> None:

@@ -15,9 +15,14 @@ from celery_jobman.models import LogLine
 class LogLineAdmin(OfJobAdmin):
     """Log lines of all jobs."""
 
-    list_display = ["id", "at", "level_name", "job_id", "attempt", "step", "message"]
+    list_display = ["key", "at", "level_name", "job_id", "attempt", "step", "message"]
     ordering = ["-id"]
-    sortable_by = ["id"]
+    sortable_by = ["key"]
+
+    @admin.display(description=_("ID"), ordering="id")
+    def key(self, line: LogLine) -> int:
+        """Return the id."""
+        return line.id
 
     @admin.display(description=_("level"))
     def level_name(self, line: LogLine) -> str:

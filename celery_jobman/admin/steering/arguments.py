@@ -26,13 +26,13 @@ LENGTH = 200
 _ESCAPED = {ord(mark): f"\\u{ord(mark):04x}" for mark in TURNING}
 
 
-def written(value: Any) -> str:
+def written(value: Any, indent: int | None = 2) -> str:
     """Return a JSON value as text to be edited."""
-    text = json.dumps(value, indent=2, ensure_ascii=False).translate(_ESCAPED)
+    text = json.dumps(value, indent=indent, ensure_ascii=False).translate(_ESCAPED)
     try:
         text.encode()
     except UnicodeEncodeError:  # half of a pair of surrogates, which no page can hold
-        return json.dumps(value, indent=2)
+        return json.dumps(value, indent=indent)
     return text
 
 
@@ -120,4 +120,4 @@ def _differences(old: Any, new: Any, path: str) -> Iterator[Difference]:
 
 
 def _short(value: Any) -> str:
-    return "" if value is _NOTHING else Truncator(json.dumps(value)).chars(LENGTH)
+    return "" if value is _NOTHING else Truncator(written(value, indent=None)).chars(LENGTH)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.utils.dateparse import parse_datetime
@@ -10,8 +9,11 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from celery_jobman.admin.log.payloads import KINDS
+from celery_jobman.admin.steering.arguments import written
 from celery_jobman.insight.wording import at
 from celery_jobman.models import JobAction
+from celery_jobman.states import State
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,6 +35,10 @@ VERBS = {
     "reschedule": gettext_lazy("Rescheduled"),
     "change priority": gettext_lazy("Priority changed"),
     "reveal": gettext_lazy("Masked values revealed"),
+    "prune": gettext_lazy("Deleted by age"),
+    "trim": gettext_lazy("Logs and steps deleted"),
+    "flush": gettext_lazy("Failed jobs deleted"),
+    "forget": gettext_lazy("Deleted for good"),
 }
 #: What may have changed, as people read it.
 NAMES = {
@@ -48,6 +54,9 @@ NAMES = {
     "state": gettext_lazy("state"),
     "force": gettext_lazy("by force"),
     "replaces": gettext_lazy("the failure counts as addressed"),
+    "revealed": gettext_lazy("revealed"),
+    "count": gettext_lazy("jobs"),
+    "logs_only": gettext_lazy("logs only"),
 }
 #: Those whose value is one before and one after.
 PAIRS = frozenset({"available_at", "priority", "queue", "arguments"})
@@ -71,8 +80,12 @@ def of(job: Job) -> list[Event]:
 
 
 def _event(row: JobAction) -> Event:
-    verb = str(VERBS.get(row.verb, row.verb))
-    return Event(row.at, row.actor, verb, row.reason, list(changed(row.changes)))
+    return Event(row.at, row.actor, done(row.verb), row.reason, list(changed(row.changes)))
+
+
+def done(verb: str) -> str:
+    """Return a verb of an audit row as people read it."""
+    return str(VERBS.get(verb, verb))
 
 
 def changed(changes: Any) -> list[str]:
@@ -98,11 +111,15 @@ def _change(name: str, value: Any) -> str:
 def _value(name: str, value: Any) -> str:
     if value is None:
         return _("none")
+    if name == "state" and value in State.values:
+        return str(State(value).label)
+    if name == "revealed" and isinstance(value, list):
+        return ", ".join(str(KINDS[item].title) if item in KINDS else str(item) for item in value)
     if name == "available_at" and isinstance(value, str):
         moment = parse_datetime(value)
         return at(moment) if moment else value
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         text = ", ".join(value)
     else:
-        text = value if isinstance(value, str) else json.dumps(value)
+        text = value if isinstance(value, str) else written(value, indent=None)
     return Truncator(text).chars(LENGTH)

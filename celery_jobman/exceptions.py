@@ -91,6 +91,7 @@ class ArgumentsRefused(JobmanError, TypeError):
     def __init__(self, task: str, reason: object) -> None:
         super().__init__(f"the arguments do not fit {task}: {reason}")
         self.task = task
+        self.reason = str(reason)
 
 
 class MaskMoved(JobmanError, ValueError):

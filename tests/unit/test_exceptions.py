@@ -110,7 +110,7 @@ def test_an_error_says_what_was_asked_of_what_and_what_to_do(
         ),
         (StepConflict(JOB, "load"), {"job_id": JOB, "step": "load"}),
         (UnencodableValue("argument 1", 5), {"what": "argument 1", "value": 5}),
-        (ArgumentsRefused("demo.add", ""), {"task": "demo.add"}),
+        (ArgumentsRefused("demo.add", "no y"), {"task": "demo.add", "reason": "no y"}),
         (UnknownTask("demo.add"), {"task": "demo.add"}),
         (DatabaseUnwritable("demo.add", ""), {"task": "demo.add"}),
         (JobReleased(30.0), {"delay": 30.0}),

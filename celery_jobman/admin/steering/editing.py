@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from celery_jobman import actions
 from celery_jobman.admin.access import Deed
 from celery_jobman.admin.page.wire import visible
+from celery_jobman.admin.refusals import told
 from celery_jobman.admin.steering.arguments import differences, read, written
 from celery_jobman.admin.steering.choices import steps_of
 from celery_jobman.admin.steering.forms import VerbForm, field
@@ -83,7 +84,7 @@ class EditForm(VerbForm):
         try:
             return unmasked(edited, self.job.arguments[which], name)
         except JobmanError as error:
-            raise ValidationError(str(error)) from error
+            raise ValidationError(told(error)) from error
 
     def clean_token(self) -> UUID:
         """Return the id that the new job will have."""
@@ -102,7 +103,7 @@ class EditForm(VerbForm):
             try:
                 signatures.bind(self.job, data["args"], data["kwargs"])
             except JobmanError as error:
-                self.add_error(None, str(error))
+                self.add_error(None, told(error))
         return data
 
 

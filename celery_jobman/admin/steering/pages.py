@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from celery_jobman.admin import badges, frame
 from celery_jobman.admin.page.wire import visible
+from celery_jobman.admin.refusals import told
 from celery_jobman.admin.routes import address, page_of, visible_job
 from celery_jobman.admin.steering.forms import VerbForm
 from celery_jobman.admin.steering.rules import why_not
@@ -143,7 +144,7 @@ class VerbPage:
             messages.warning(request, now_stands(job.pk))
             return HttpResponseRedirect(_way_back(admin, job.pk))
         except JobmanError as error:
-            form.add_error(None, str(error))
+            form.add_error(None, told(error))
             return self.show(admin, request, job, form)
         log(request, job, done)
         messages.success(request, done)

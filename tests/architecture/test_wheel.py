@@ -16,3 +16,11 @@ def test_the_wheel_holds_every_file_of_the_package() -> None:
     }
 
     assert present - shipped == set()
+
+
+def test_the_wheel_speaks_other_languages() -> None:
+    shipped = {Path(file.path) for file in WheelBuilder(str(ROOT)).recurse_included_files()}
+
+    for language in ("de", "es"):
+        folder = PACKAGE / "locale" / language / "LC_MESSAGES"
+        assert {folder / "django.po", folder / "django.mo"} <= shipped

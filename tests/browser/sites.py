@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from celery_jobman.testing.localnodes import guard
+from tests.languages import pseudo
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,10 +26,12 @@ class Site:
     def __init__(self, folder: Path, settings: str = "tests.browser.site.settings") -> None:
         self._file = folder / "site.sqlite3"
         self._log = folder / "site.log"
+        pseudo.write(folder / "locale")
         environment = {
             "DJANGO_SETTINGS_MODULE": settings,
             "JOBMAN_TEST_DATABASE": "sqlite",
             "JOBMAN_TEST_SITE_FILE": str(self._file),
+            "JOBMAN_TEST_SITE_LOCALE": str(folder / "locale"),
         }
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -90,6 +90,12 @@ class Window:
         assert response.status == 200, f"{path}: {response.status}"
         return self.page
 
+    def speak(self, language: str) -> None:
+        """Ask for pages in a language."""
+        self._context.add_cookies(
+            [{"name": "django_language", "value": language, "url": self._url}]
+        )
+
     def settle(self) -> None:
         """Wait until the scripts have asked for what they ask for first.
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 
+from tests.languages import pseudo
 from tests.settings import *  # noqa: F403
 from tests.settings import MIDDLEWARE as SHARED
 
 ALLOWED_HOSTS = ["127.0.0.1", "testserver"]
 ROOT_URLCONF = "tests.browser.site.urls"
-MIDDLEWARE = ["tests.browser.site.policy.strict", *SHARED]
+LOCALE = "django.middleware.locale.LocaleMiddleware"
+PLACE = SHARED.index("django.middleware.common.CommonMiddleware")
+MIDDLEWARE = ["tests.browser.site.policy.strict", *SHARED[:PLACE], LOCALE, *SHARED[PLACE:]]
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), (pseudo.LANGUAGE, "Pseudo")]
+LOCALE_PATHS = [os.environ.get("JOBMAN_TEST_SITE_LOCALE", "")]
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",

@@ -136,3 +136,18 @@ def test_lists_ask_the_same_number_of_queries_however_long_they_are(admin_client
 def test_a_text_that_is_no_id_is_none() -> None:
     assert as_uuid("nope") is None
     assert as_uuid(" 01a205ff-0000-7000-8000-000000000001 ") is not None
+
+
+def test_actions_are_told_and_found_in_words(admin_client: Client) -> None:
+    job = queued_job()
+    for verb in ("retry from", "own"):
+        actions.record(verb, job.pk, actor="ann", reason="", now=NOON)
+    listed = _url(JobAction, "changelist")
+
+    every = admin_client.get(listed).content.decode()
+    some = admin_client.get(listed, {"verb": "retry from"}).context["cl"]
+
+    assert '<td class="field-done">Retried from a step</td>' in every
+    assert '<td class="field-done">own</td>' in every
+    assert "?verb=retry+from" in every
+    assert [action.verb for action in some.result_list] == ["retry from"]

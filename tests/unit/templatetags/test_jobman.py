@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.template import Context, Template
+from django.utils import translation
 
 from tests.factories import NOON
 
@@ -42,3 +43,11 @@ def test_a_moment_is_told_in_the_pages_zone() -> None:
     template = Template("{% load jobman %}{{ moment|jobman_at }}")
 
     assert template.render(Context({"moment": NOON})) == "2030-01-01 12:00:00 UTC"
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "1,204 5s"), ("de", "1.204 5\xa0s")])
+def test_numbers_and_seconds_are_told_in_the_pages_language(language: str, said: str) -> None:
+    template = Template("{% load jobman %}{{ 1204|jobman_number }} {{ 5|jobman_seconds }}")
+
+    with translation.override(language):
+        assert template.render(Context()) == said

@@ -73,6 +73,8 @@ class Settings:
     #: Dotted path of ``(user, deed, job) -> bool | None``: your own rule for one job, asked
     #: after the permissions; None leaves it at them.  See the page on permissions.
     can: str = ""
+    #: Dotted path of the class that jobman's admin classes are made from; a theme may bring one.
+    model_admin: str = "django.contrib.admin.ModelAdmin"
     #: Most jobs that one bulk action of the admin takes on.
     bulk_limit: int = 1000
 

@@ -6,7 +6,28 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
+
+from celery_jobman.conf import settings
+
+
+def model_admin() -> type[admin.ModelAdmin[Any]]:
+    """Return the class that ``JOBMAN["MODEL_ADMIN"]`` names.
+
+    Raises:
+        ImproperlyConfigured: It names nothing, or something else than a ModelAdmin.
+    """
+    path = settings().model_admin
+    try:
+        found: Any = import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(f'JOBMAN["MODEL_ADMIN"] is {path!r}: {error}') from error
+    if not (isinstance(found, type) and issubclass(found, admin.ModelAdmin)):
+        raise ImproperlyConfigured(f'JOBMAN["MODEL_ADMIN"] is {path!r}, which is no ModelAdmin')
+    return found
+
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -15,7 +36,7 @@ if TYPE_CHECKING:
     AnyModelAdmin = admin.ModelAdmin[Any]
     AnyTabularInline = admin.TabularInline[Any, Any]
 else:
-    AnyModelAdmin = admin.ModelAdmin
+    AnyModelAdmin = model_admin()
     AnyTabularInline = admin.TabularInline
 
 

@@ -82,7 +82,6 @@ class KeysetChangeList(DjangoChangeList):
         self.request = request
         self.show_full_result_count = False
         self.show_admin_actions = True
-        self.full_result_count = 0
         self.can_show_all = self.multi_page = False
         self.paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
 
@@ -123,6 +122,11 @@ class KeysetChangeList(DjangoChangeList):
     def result_count(self) -> int:  # type: ignore[override]
         """How many jobs are on the page; how many match is not counted."""
         return len(self.page.jobs)
+
+    @cached_property
+    def full_result_count(self) -> int:  # type: ignore[override]
+        """The same number, so that no theme offers to show more."""
+        return self.result_count
 
     @cached_property
     def links(self) -> dict[str, str]:

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class Choice(ListFilter):
-    """One value of one parameter."""
+    """One value of one parameter, which themes know by the name that Django gives to it."""
 
-    parameter = ""
+    parameter_name = ""
 
     def __init__(
         self, request: HttpRequest, params: dict[str, Any], model: Any, admin: Any
     ) -> None:
         super().__init__(request, params, model, admin)
-        values = params.pop(self.parameter, None)
+        values = params.pop(self.parameter_name, None)
         self.value = str(values[-1] if isinstance(values, list) else values or "")
 
     def has_output(self) -> bool:
@@ -37,7 +37,7 @@ class Choice(ListFilter):
 
     def expected_parameters(self) -> list[str | None]:
         """Return its parameter."""
-        return [self.parameter]
+        return [self.parameter_name]
 
     def offers(self, changelist: Any) -> Iterable[tuple[str, str]]:
         """Return values and what they are called."""
@@ -45,10 +45,10 @@ class Choice(ListFilter):
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         """Return the links: everything, then each value."""
-        everything = changelist.get_query_string(remove=[self.parameter])
+        everything = changelist.get_query_string(remove=[self.parameter_name])
         yield {"selected": not self.value, "query_string": everything, "display": _("All")}
         for value, word in self.offers(changelist):
-            query = changelist.get_query_string({self.parameter: value})
+            query = changelist.get_query_string({self.parameter_name: value})
             yield {"selected": self.value == value, "query_string": query, "display": word}
 
 
@@ -57,7 +57,7 @@ class Named(Choice):
 
     def offers(self, changelist: Any) -> Iterable[tuple[str, str]]:
         """Return the names that there are."""
-        known = changelist.names[self.parameter]
+        known = changelist.names[self.parameter_name]
         extra = [self.value] if self.value and self.value not in known else []
         return [(name, name) for name in [*known, *extra] if name]
 
@@ -65,42 +65,42 @@ class Named(Choice):
         """Keep the jobs with the name."""
         if not self.value:
             return queryset
-        return queryset.filter(conditions.CONDITIONS[self.parameter](self.value))
+        return queryset.filter(conditions.CONDITIONS[self.parameter_name](self.value))
 
 
 class TaskFilter(Named):
     """Jobs of one task."""
 
     title = gettext_lazy("task")
-    parameter = "task"
+    parameter_name = "task"
 
 
 class QueueFilter(Named):
     """Jobs of one queue."""
 
     title = gettext_lazy("queue")
-    parameter = "queue"
+    parameter_name = "queue"
 
 
 class OwnerFilter(Named):
     """Jobs of one user, by name."""
 
     title = gettext_lazy("owner")
-    parameter = "owner"
+    parameter_name = "owner"
 
 
 class WorkerFilter(Named):
     """Jobs that one worker runs now."""
 
     title = gettext_lazy("worker")
-    parameter = "worker"
+    parameter_name = "worker"
 
 
 class WhenFilter(Choice):
     """Jobs made within the last while."""
 
     title = gettext_lazy("time of creation")
-    parameter = "when"
+    parameter_name = "when"
 
     SPANS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
 

@@ -97,9 +97,11 @@ class ListScreen(ReadOnlyAdmin):
     def _filters_by(self, lookup: str, request: HttpRequest) -> bool:
         # A project's own subclass may add filters.
         given = self.get_list_filter(request)
-        plain = [each[0] if isinstance(each, (list, tuple)) else each for each in given]
-        named = [getattr(each, "parameter_name", each) for each in plain]
-        return any(lookup == name or lookup.startswith(f"{name}__") for name in named)
+        names = [each[0] if isinstance(each, (list, tuple)) else each for each in given]
+        fields = [name for name in names if isinstance(name, str)]
+        return lookup in {getattr(name, "parameter_name", name) for name in names} or any(
+            lookup.startswith(f"{field}__") for field in fields
+        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -21,9 +21,23 @@ WATCHED = ("jobman_%", "django_admin_log", "auth_%")
 
 
 class Site:
-    """The site's process, and what it said when it was ready."""
+    """The site's process, and what it said when it was ready.
 
-    def __init__(self, folder: Path, settings: str = "tests.browser.site.settings") -> None:
+    Args:
+        folder: Where its database and its log are kept.
+        settings: Its settings.
+        theme: A package that dresses the admin; empty for Django's own.
+        language: The site's language.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: str = "tests.browser.site.settings",
+        *,
+        theme: str = "",
+        language: str = "en-us",
+    ) -> None:
         self._file = folder / "site.sqlite3"
         self._log = folder / "site.log"
         pseudo.write(folder / "locale")
@@ -32,6 +46,8 @@ class Site:
             "JOBMAN_TEST_DATABASE": "sqlite",
             "JOBMAN_TEST_SITE_FILE": str(self._file),
             "JOBMAN_TEST_SITE_LOCALE": str(folder / "locale"),
+            "JOBMAN_TEST_SITE_THEME": theme,
+            "JOBMAN_TEST_SITE_LANGUAGE": language,
         }
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -61,14 +61,31 @@ FACTS: Final = """() => [...document.querySelectorAll(
 
 
 class Window:
-    """One window, with all that the browser complains about."""
+    """One window, with all that the browser complains about.
 
-    def __init__(self, browser: Browser, url: str, session: str, *, javascript: bool) -> None:
+    Args:
+        browser: The browser that it is opened in.
+        url: The site.
+        session: The key of a session of someone who is signed in.
+        javascript: Whether scripts run.
+        lenient: Whether the site's policy is left out, for themes that do not work under it.
+    """
+
+    def __init__(
+        self,
+        browser: Browser,
+        url: str,
+        session: str,
+        *,
+        javascript: bool = True,
+        lenient: bool = False,
+    ) -> None:
         self.complaints: list[str] = []
         self._url = url
         self._context: BrowserContext = browser.new_context(
             base_url=url,
             java_script_enabled=javascript,
+            bypass_csp=lenient,
             viewport={"width": 1280, "height": 900},
         )
         self._context.set_default_timeout(40_000)

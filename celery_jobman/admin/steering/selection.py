@@ -119,7 +119,7 @@ def _named(name: str, value: str) -> tuple[str, str]:
     words = {
         **dict.fromkeys(tabs.PARAMETERS, _("state")),
         SEARCH_VAR: _("search"),
-        WhenFilter.parameter: str(WhenFilter.title),
+        WhenFilter.parameter_name: str(WhenFilter.title),
     }
     return words.get(name, name), value
 

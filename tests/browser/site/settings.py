@@ -6,7 +6,18 @@ import os
 
 from tests.languages import pseudo
 from tests.settings import *  # noqa: F403
+from tests.settings import INSTALLED_APPS as APPS
 from tests.settings import MIDDLEWARE as SHARED
+
+#: A package that dresses the admin; empty for Django's own.
+THEME = os.environ.get("JOBMAN_TEST_SITE_THEME", "")
+INSTALLED_APPS = [*filter(None, [THEME]), *APPS]  # its templates come before Django's
+LANGUAGE_CODE = os.environ.get("JOBMAN_TEST_SITE_LANGUAGE", "en-us")
+
+if THEME == "unfold":
+    JOBMAN = {"MODEL_ADMIN": "unfold.admin.ModelAdmin"}
+JAZZMIN_SETTINGS = {"use_google_fonts_cdn": False}
+JAZZMIN_UI_TWEAKS = {"default_theme_mode": "auto"}
 
 ALLOWED_HOSTS = ["127.0.0.1", "testserver"]
 ROOT_URLCONF = "tests.browser.site.urls"

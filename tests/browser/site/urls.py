@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.urls import include, path
 
+from tests.browser.site.settings import THEME
 from tests.urls import urlpatterns as shared
 
 #: The tests of the tests: whoever finds nothing here looks at nothing.
@@ -25,3 +26,5 @@ def icon(_request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [path("broken/", broken), path("favicon.ico", icon), *shared]
+if THEME == "grappelli":
+    urlpatterns.append(path("grappelli/", include("grappelli.urls")))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import servers
-from tests.browser.sites import Site
+from tests.browser.sites import serving
 from tests.browser.windows import ARGUMENTS, Window
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
+    from tests.browser.sites import Site
+
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The site, which must not have gone wrong once by the end."""
-    site = Site(tmp_path_factory.mktemp("site"))
-    yield site
-    site.close()
-    assert "Internal Server Error" not in site.log(), site.log()
+    """The site in Django's own admin."""
+    with serving(tmp_path_factory.mktemp("site")) as site:
+        yield site
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,7 @@ def _missing(what: str) -> None:
 
 @pytest.fixture(scope="module")
 def windows(browser: Browser, site: Site) -> Iterator[Callable[..., Window]]:
-    """Open a window with a :class:`Look`; it is closed after the module."""
+    """Open windows of the site; they are closed after the module."""
     with contextlib.ExitStack() as stack:
 
         def window(user: str = "root", *, javascript: bool = True) -> Window:

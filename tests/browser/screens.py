@@ -42,3 +42,11 @@ VERBS: Final = {
 }
 
 SCREENS: Final = {**LISTS, **PAGES, **VERBS}
+
+#: One of each kind, for what takes long to look at.
+KINDS: Final = {
+    "the list": LIST,
+    **{name: PAGES[name] for name in ("a failed job", "a running job")},
+    **{name: VERBS[name] for name in ("cancelling", "retrying from a step")},
+    "retrying with other arguments": VERBS["retrying with other arguments"],
+}

@@ -7,12 +7,15 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery_jobman.testing.localnodes import guard
 from tests.languages import pseudo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,6 +94,17 @@ class Site:
             self._process.kill()
             self._process.communicate()
         guard.ended(self._process.pid)
+
+
+@contextmanager
+def serving(folder: Path, **choices: str) -> Iterator[Site]:
+    """Run a :class:`Site`, which must not have gone wrong once by the end."""
+    site = Site(folder, **choices)
+    try:
+        yield site
+    finally:
+        site.close()
+    assert "Internal Server Error" not in site.log(), site.log()
 
 
 def _tables(database: sqlite3.Connection, pattern: str) -> list[str]:

@@ -23,12 +23,20 @@ PATIENCE: Final = 10_000
 
 RULES: Final = ("wcag2a", "wcag2aa", "wcag21aa", "wcag22aa")
 
+#: The one that a theme's colours may break.
+CONTRAST: Final = ("color-contrast",)
+
+#: What is ours alone; the table of the list is drawn by the theme.
+OURS: Final = ".jm:not(.jm-list), .jm-cell"
+
 #: Written to the console, where every other complaint is too.
 REPORT: Final = """
-document.addEventListener("securitypolicyviolation", (event) => console.error(
-    `policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile || ""}`
-));
-"""
+document.addEventListener("securitypolicyviolation", (event) => {
+    const place = event.target.closest?.("OURS") ? "in our part" : "";
+    const file = event.sourceFile === location.href ? "" : event.sourceFile || "";
+    console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${file} ${place}`);
+});
+""".replace("OURS", OURS)
 
 #: What scrolls sideways, the document or a box around our part, and what makes it do so.
 OVERFLOW: Final = """() => {
@@ -133,12 +141,12 @@ class Window:
         """Make the window so many pixels wide."""
         self.page.set_viewport_size({"width": width, "height": 900})
 
-    def violations(self) -> list[str]:
+    def violations(self, rules: tuple[str, ...] = RULES, *, part: str = ".jm") -> list[str]:
         """Return what axe finds wrong with our part of the page."""
         from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - may be missing
 
-        options = {"runOnly": list(RULES), "resultTypes": ["violations"]}
-        found = Axe().run(self.page, context=".jm", options=options).response["violations"]
+        options = {"runOnly": list(rules), "resultTypes": ["violations"]}
+        found = Axe().run(self.page, context=part, options=options).response["violations"]
         return [_described(rule, node) for rule in found for node in rule["nodes"]]
 
     def overflow(self) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from tests.browser.screens import SCREENS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.browser.sites import Site
     from tests.browser.windows import Window
@@ -26,13 +26,25 @@ def address(request: pytest.FixtureRequest, site: Site) -> str:
 
 
 @pytest.fixture(scope="module")
-def opened(windows: Callable[..., Window], address: str) -> Iterator[Window]:
+def scripted(windows: Callable[..., Window]) -> Window:
+    """The window that all pages are looked at in, so that it keeps their files."""
+    return windows()
+
+
+@pytest.fixture(scope="module")
+def plain(windows: Callable[..., Window]) -> Window:
+    """The window without scripts."""
+    return windows(javascript=False)
+
+
+@pytest.fixture(scope="module")
+def opened(scripted: Window, address: str) -> Window:
     """The page, which all its checks share, with what its scripts did to it."""
-    window = windows()
-    window.open(address)
-    window.settle()
-    yield window
-    window.close()
+    scripted.narrow(1280)
+    scripted.complaints.clear()
+    scripted.open(address)
+    scripted.settle()
+    return scripted
 
 
 def test_a_page_gives_the_browser_no_reason_to_complain(opened: Window) -> None:
@@ -46,22 +58,18 @@ def test_a_page_is_accessible(opened: Window, *, dark: bool) -> None:
     assert opened.violations() == []
 
 
-@pytest.mark.parametrize("width", [390, 320])
+@pytest.mark.parametrize("width", [640, 390, 320], ids=["zoom", "phone", "small phone"])
 def test_a_page_does_not_scroll_sideways(opened: Window, width: int) -> None:
     opened.narrow(width)
 
     assert opened.overflow() == []
 
 
-def test_a_page_says_the_same_without_scripts(
-    opened: Window, windows: Callable[..., Window], address: str
-) -> None:
-    plain = windows(javascript=False)
+def test_a_page_says_the_same_without_scripts(opened: Window, plain: Window, address: str) -> None:
     plain.open(address)
     opened.narrow(1280)
 
     told, said = (Counter(map(_timeless, each.facts())) for each in (opened, plain))
-    plain.close()
 
     assert said
     assert told - said == Counter()

@@ -70,23 +70,39 @@ def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
-@pytest.fixture
-def look(browser: Browser) -> Iterator[Callable[..., Window]]:
-    """Open windows of any site; they are closed after the test."""
-    opened: list[Window] = []
+@pytest.fixture(scope="module")
+def look(browser: Browser, dressed: Site) -> Iterator[Callable[..., Window]]:
+    """Give a window of the themed site; it is the same each time, and keeps the theme's files."""
+    opened: dict[tuple[bool, bool], Window] = {}
 
-    def window(site: Site, *, lenient: bool = False, dark: bool = False) -> Window:
-        opened.append(Window(browser, site.url, site.sessions["root"], lenient=lenient))
-        opened[-1].page.emulate_media(color_scheme="dark" if dark else "light")
-        return opened[-1]
+    def window(*, lenient: bool = False, dark: bool = False) -> Window:
+        key = (lenient, dark)
+        if key not in opened:
+            opened[key] = _window(browser, dressed, lenient=lenient)
+            opened[key].page.emulate_media(color_scheme="dark" if dark else "light")
+        return opened[key]
 
     yield window
-    for each in opened:
+    for each in opened.values():
         each.close()
+
+
+@pytest.fixture(scope="module")
+def mirror(browser: Browser, mirrored: Site) -> Iterator[Window]:
+    """A window of the mirrored site."""
+    window = _window(browser, mirrored)
+    yield window
+    window.close()
+
+
+def _window(browser: Browser, site: Site, *, lenient: bool = False) -> Window:
+    return Window(browser, site.url, site.sessions["root"], lenient=lenient)
 
 
 def show(window: Window, site: Site, screen: str) -> Page:
     """Open a screen by its title."""
+    window.narrow(1280)
+    window.complaints.clear()
     page = window.open(KINDS.get(screen, LIST).format(**site.jobs))
     if screen == BULK:
         with page.expect_navigation():
@@ -102,7 +118,7 @@ def show(window: Window, site: Site, screen: str) -> Page:
 def test_a_page_is_whole_and_readable_in_a_theme(
     dressed: Site, look: Callable[..., Window], screen: str, *, dark: bool
 ) -> None:
-    window = look(dressed, lenient=True, dark=dark)
+    window = look(lenient=True, dark=dark)
     page = show(window, dressed, screen)
     window.recolour(dark=dark)
 
@@ -120,12 +136,12 @@ def test_a_page_is_whole_and_readable_in_a_theme(
 
 
 @pytest.fixture(scope="module")
-def usual(dressed: Site, browser: Browser) -> set[str]:
+def usual(look: Callable[..., Window]) -> set[str]:
     """What a page of the theme's own breaks of the policy."""
-    window = Window(browser, dressed.url, dressed.sessions["root"])
+    window = look()
+    window.complaints.clear()
     window.open(STOCK)
     window.settle()
-    window.close()
     return {_kind(line) for line in _broken(window)}
 
 
@@ -133,19 +149,24 @@ def usual(dressed: Site, browser: Browser) -> set[str]:
 def test_a_page_breaks_the_policy_no_more_than_its_theme(
     dressed: Site, look: Callable[..., Window], usual: set[str], screen: str
 ) -> None:
-    window = look(dressed)
+    window = look()
     show(window, dressed, screen)
 
     broken = _broken(window)
 
     assert {_kind(line) for line in broken} <= usual
-    assert not [line for line in broken if "jobman/" in line or "in our part" in line]
+    assert not [line for line in broken if _ours(line)]
 
 
 def _broken(window: Window) -> list[str]:
     """Return the directives that were broken, and by which file."""
     parts = [complaint.partition("policy: ")[2] for complaint in window.complaints]
     return [part.partition(" {")[0] for part in parts if part]
+
+
+def _ours(line: str) -> bool:
+    # A theme's fonts are asked for by whichever script first measures the page.
+    return "in our part" in line or ("jobman/" in line and not line.startswith("font-src"))
 
 
 def _kind(line: str) -> str:
@@ -157,7 +178,7 @@ def _kind(line: str) -> str:
 def test_the_next_page_of_the_list_can_be_turned_to(
     dressed: Site, look: Callable[..., Window]
 ) -> None:
-    page = look(dressed, lenient=True).open(f"{LIST}?_after={dressed.jobs['to overtake']}")
+    page = look(lenient=True).open(f"{LIST}?_after={dressed.jobs['to overtake']}")
 
     page.get_by_role("link", name="Newest").click()
 
@@ -166,12 +187,8 @@ def test_the_next_page_of_the_list_can_be_turned_to(
 
 
 @pytest.mark.parametrize("screen", [*KINDS, BULK])
-def test_a_page_runs_from_right_to_left(
-    mirrored: Site, look: Callable[..., Window], screen: str
-) -> None:
-    window = look(mirrored)
-    page = window.open(KINDS.get(screen, LIST).format(**mirrored.jobs))
-    window.settle()
+def test_a_page_runs_from_right_to_left(mirrored: Site, mirror: Window, screen: str) -> None:
+    page = show(mirror, mirrored, screen)
 
     assert page.locator("html").get_attribute("dir") == "rtl"
     for part in (".jm-log-box", ".jm-tl", ".jm pre"):
@@ -180,9 +197,9 @@ def test_a_page_runs_from_right_to_left(
         )
         assert set(ways) <= {"ltr"}
     for width in (1280, 390):
-        window.narrow(width)
-        assert window.overflow() == []
-    assert window.complaints == []
+        mirror.narrow(width)
+        assert mirror.overflow() == []
+    assert mirror.complaints == []
 
 
 def test_nothing_moves_for_those_who_asked_for_that(window: Window, site: Site) -> None:

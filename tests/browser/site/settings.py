@@ -25,6 +25,8 @@ LOCALE = "django.middleware.locale.LocaleMiddleware"
 PLACE = SHARED.index("django.middleware.common.CommonMiddleware")
 MIDDLEWARE = ["tests.browser.site.policy.strict", *SHARED[:PLACE], LOCALE, *SHARED[PLACE:]]
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), (pseudo.LANGUAGE, "Pseudo")]
+if LANGUAGE_CODE != "en-us":  # the browser is not asked what it would like
+    LANGUAGES = [(LANGUAGE_CODE, LANGUAGE_CODE)]
 LOCALE_PATHS = [os.environ.get("JOBMAN_TEST_SITE_LOCALE", "")]
 DATABASES = {
     "default": {

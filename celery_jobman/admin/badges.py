@@ -54,13 +54,15 @@ def of_state(state: State | str) -> Badge:
     return Badge(icon, tone, str(State(state).label))
 
 
-def of(job: Job, now: datetime | None = None) -> Badge:
+def of(job: Job, now: datetime | None = None, *, orphaned: bool = False) -> Badge:
     """Return the badge of a job, which says more than its state.
 
     A scheduled job that has run before is *retrying*; a running one that was asked to stop is
-    *cancelling*.
+    *cancelling*; one whose worker is dead (``orphaned``) only seems to run.
     """
     moment = now or timezone.now()
+    if job.state == State.RUNNING and orphaned:
+        return Badge("question", "warn", _("Running, worker silent"))
     if job.state == State.RUNNING and job.cancel_requested_at:
         waited = short(moment - job.cancel_requested_at)
         return Badge("stopping", "warn", _("Cancelling (%(time)s)") % {"time": waited})

@@ -6,6 +6,7 @@ some two thousand times.  What comes out here is the same.
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
@@ -15,6 +16,16 @@ from django.utils.safestring import SafeString
 def markup(pattern: str, *values: Any) -> SafeString:
     """Return a pattern with values in the places of its ``{}``, escaped unless they are safe."""
     return SafeString(pattern.format(*map(escaped, values)))
+
+
+def coded(text: str) -> SafeString:
+    """Return a text as HTML in which what stands between backticks is code."""
+    return SafeString(re.sub("`([^`]+)`", r"<code>\1</code>", escaped(text)))
+
+
+def breakable(name: str) -> SafeString:
+    """Return a dotted name as HTML that may break behind its dots."""
+    return SafeString(escaped(name).replace(".", ".<wbr>"))
 
 
 def joined(*parts: SafeString) -> SafeString:

@@ -192,7 +192,7 @@ class Iteration(Iterable[Any]):
         if self._replay is None:
             self.done = index + 1
             self.cursor = self._cursor_of(item) if self._cursor_of else self.done
-        self._report(Progress(self.done, self.total, unit="", message=""))
+        self._report(Progress(self.done, self.total, step=self.path))
         if self._is_time():
             self._save(StepState.RUNNING)
             moments.reached("iteration:checkpointed")

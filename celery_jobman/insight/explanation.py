@@ -105,13 +105,17 @@ def _queued(job: Job, now: datetime) -> str:
 def lack(queue: str, workforce: Workforce) -> str:
     """Return a sentence if nobody would take a job from this queue; empty otherwise."""
     if not workforce.workers:
-        return _("No worker is alive to take it; start one: %(command)s") % {"command": hire()}
+        return _("No worker is alive to take it; start one: %(command)s") % {"command": _command()}
     if not workforce.consuming(queue).workers:
         return _(
             "No live worker consumes its queue %(queue)r (they consume %(queues)s);"
             " start one: %(command)s"
-        ) % {"queue": queue, "queues": listed(workforce.queues), "command": hire(queue)}
+        ) % {"queue": queue, "queues": listed(workforce.queues), "command": _command(queue)}
     return ""
+
+
+def _command(queue: str = "") -> str:
+    return f"`{hire(queue)}`"
 
 
 def _turn(job: Job, now: datetime) -> str:
@@ -138,14 +142,39 @@ def _at_most(ahead: JobQuerySet) -> str:
 
 def _running(job: Job, now: datetime) -> str:
     worker = Worker.objects.filter(pk=job.worker_id).first() if job.worker_id else None
-    if worker and not Workforce.now().has(worker):
-        return _(
-            "It was running on %(worker)s, which was last seen %(when)s; a live worker takes it"
-            " back, or `jobman rescue` does."
-        ) % {"worker": worker.hostname, "when": ago(worker.seen_at, now)}
+    workforce = Workforce.now() if worker else None
+    if worker and workforce and not workforce.has(worker):
+        return _orphaned(worker, workforce, now)
     if job.cancel_requested_at:
         return _stopping(job, now)
+    if worker and 2 * settings().heartbeat < now - worker.seen_at < settings().worker_lost_after:
+        return _silent(worker, now)
     return _busy(job, worker, now)
+
+
+def _orphaned(worker: Worker, workforce: Workforce, now: datetime) -> str:
+    values = {"worker": worker.hostname, "when": ago(worker.seen_at, now), "command": _command()}
+    if workforce.workers:
+        text = _(
+            "It was running on %(worker)s, which was last seen %(when)s; a live worker takes it"
+            " back, or `jobman rescue` does."
+        )
+    else:
+        text = _(
+            "It was running on %(worker)s, which was last seen %(when)s; no worker is alive to"
+            " take it back: start one (%(command)s), or run `jobman rescue`."
+        )
+    return text % values
+
+
+def _silent(worker: Worker, now: datetime) -> str:
+    patience = worker.seen_at + settings().worker_lost_after - now
+    text = _(
+        "It is running on %(worker)s, which was last seen %(when)s; if that stays silent, the job"
+        " is taken back in %(time)s."
+    )
+    when = ago(worker.seen_at, now)
+    return text % {"worker": worker.hostname, "when": when, "time": short(patience)}
 
 
 def _busy(job: Job, worker: Worker | None, now: datetime) -> str:
@@ -180,7 +209,7 @@ def _stopping(job: Job, now: datetime) -> str:
 def _succeeded(job: Job, now: datetime) -> str:
     values = {"code": job.completed_code, "when": _ended(job, now)}
     if job.completed_code:
-        return _("It succeeded with %(code)r %(when)s.") % values
+        return _("It succeeded %(when)s (%(code)s).") % values
     return _("It succeeded %(when)s.") % values
 
 

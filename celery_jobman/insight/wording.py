@@ -9,6 +9,8 @@ from django.utils.formats import get_format
 from django.utils.translation import get_language, ngettext, pgettext
 from django.utils.translation import gettext as _
 
+from celery_jobman.states import State
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime, timedelta
@@ -126,11 +128,17 @@ def done_of(done: int, total: int | None, unit: str = "") -> str:
 
 
 def progress(job: Job) -> str:
-    """Return a job's last progress report; empty when it gave none."""
-    if job.progress_current is None:
+    """Return a job's last progress report; empty when it, or its running attempt, gave none."""
+    if job.progress_current is None or is_of_an_earlier_attempt(job):
         return ""
     done = done_of(job.progress_current, job.progress_total, job.progress_unit)
     return f"{done}: {job.progress_message}" if job.progress_message else done
+
+
+def is_of_an_earlier_attempt(job: Job) -> bool:
+    """Return whether a running job's last report was made before its attempt began."""
+    reported, began = job.progress_at, job.started_at
+    return bool(job.state == State.RUNNING and reported and began and reported < began)
 
 
 def one_line(text: str) -> str:

@@ -12,6 +12,7 @@ from celery_jobman.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from celery_jobman.models.job import JobQuerySet
@@ -21,6 +22,14 @@ def hire(queue: str = "") -> str:
     """Return the command that starts a worker, for a queue if one is named."""
     chosen = f" -Q {queue}" if queue else ""
     return f"celery -A {installation.app_name() or 'PROJECT'} worker{chosen}"
+
+
+def is_dead(worker: Worker, now: datetime) -> bool:
+    """Return whether a worker, as its row was read, said goodbye or has been silent for too long.
+
+    This goes by the clock of whoever asks; :class:`Workforce` by the database's.
+    """
+    return worker.stopped_at is not None or now - worker.seen_at > settings().worker_lost_after
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,7 +254,7 @@ def _finish_bare(job: RunningJob, ending: Ending, error: Exception) -> State:
 
 def _complete(job: RunningJob, ending: Ending) -> Ending:
     step = "" if ending.to == State.SUCCEEDED else job.runner.stopped_in
-    progress = job.report.columns(timezone.now()) if job.report else {}
+    progress = job.report.columns(timezone.now(), step) if job.report else {}
     changes = {"current_step": step, **progress, **ending.changes}
     return replace(
         ending,

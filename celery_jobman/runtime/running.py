@@ -123,8 +123,9 @@ class RunningJob:
     ) -> None:
         """Say how far the job is.
 
-        Stored a few times a second at most; the last report is never lost.  Also a
-        checkpoint: a cancel or an interrupt takes effect here.
+        Stored a few times a second at most; the last report is never lost, but what a step
+        reported is forgotten when another step begins.  Also a checkpoint: a cancel or an
+        interrupt takes effect here.
 
         Args:
             current: How much is done, in any unit.
@@ -135,7 +136,8 @@ class RunningJob:
         Raises:
             TypeError: ``current`` or ``total`` is no number.  Nothing was reported.
         """
-        self.report = Progress.of(current, total, message, unit)
+        report = Progress.of(current, total, message, unit)
+        self.report = report._replace(step=self.runner.current)
         self.checkpoint()
 
     def _reported(self, report: Progress) -> None:

@@ -18,6 +18,7 @@ from celery_jobman.admin.listing import asides, names
 from celery_jobman.admin.markup import escaped, joined, markup
 from celery_jobman.admin.routes import pages
 from celery_jobman.insight import wording
+from celery_jobman.insight.workforce import is_dead
 from celery_jobman.models import Worker
 from celery_jobman.states import State
 
@@ -68,17 +69,14 @@ def light(queryset: QuerySet[Job]) -> QuerySet[Job]:
 def dressed(admin: ModelAdmin[Any], request: HttpRequest, jobs: Iterable[Job]) -> list[Job]:
     """Return the jobs that the user may see, each with its :class:`Row`."""
     seen = [job for job in jobs if admin.has_view_permission(request, job)]
-    hosts = dict(
-        Worker.objects.filter(pk__in={job.worker_id for job in seen if job.worker_id}).values_list(
-            "pk", "hostname"
-        )
-    )
+    held_by = {job.worker_id for job in seen if job.worker_id}
+    workers = Worker.objects.in_bulk(held_by) if held_by else {}
     forks, owners = asides.forks_of(admin, request, seen), _owners(admin, request, seen)
     now, page, words = timezone.now(), pages(admin), _Words()
     for job in seen:
-        host = hosts.get(job.worker_id, "") if job.worker_id else ""
+        held = workers.get(job.worker_id) if job.worker_id else None
         owner, copies = owners.get(job.owner_id, ""), tuple(forks.get(job.pk, ()))
-        vars(job)[_ROW] = Row(admin, request, job, now, host, page, words, owner, copies)
+        vars(job)[_ROW] = Row(admin, request, job, now, held, page, words, owner, copies)
     return seen
 
 
@@ -112,7 +110,8 @@ class Row:
     request: HttpRequest
     job: Job
     now: datetime
-    host: str
+    #: The worker that holds the job, or held it last.
+    held: Worker | None
     #: Returns the address of a job's page.
     page: Callable[[object], str]
     words: _Words
@@ -147,7 +146,8 @@ class Row:
 
     def state(self) -> SafeString:
         """Return the badge."""
-        return badges.drawn(badges.of(self.job, self.now))
+        orphaned = self.held is not None and is_dead(self.held, self.now)
+        return badges.drawn(badges.of(self.job, self.now, orphaned=orphaned))
 
     def name(self) -> SafeString:
         """Return the task, its id, and what there is to tell of it."""
@@ -254,4 +254,5 @@ class Row:
 
     def worker(self) -> str:
         """Return the worker's name."""
-        return self.host or (_("unknown") if self.job.worker_id else NOTHING)
+        host = self.held.hostname if self.held else ""
+        return host or (_("unknown") if self.job.worker_id else NOTHING)

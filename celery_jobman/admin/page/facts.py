@@ -11,7 +11,7 @@ from celery_jobman.admin.page.header import succession
 from celery_jobman.admin.page.wire import visible
 from celery_jobman.admin.routes import page_of
 from celery_jobman.core.redaction import redacted
-from celery_jobman.insight.wording import at, lasting
+from celery_jobman.insight.wording import at, lasting, progress
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def _places(subject: Subject) -> Iterator[Fact]:
     yield Fact(_("Process ID"), str(job.pid or ""))
     yield Fact(_("Code version"), visible(job.code_version, LONGEST))
     yield Fact(_("Outcome"), visible(job.completed_code, LONGEST))
+    succeeded = job.state == State.SUCCEEDED
+    yield Fact(_("Progress"), visible(progress(job), LONGEST) if succeeded else "")
     yield Fact(_("Only watched"), _("yes, a plain Celery task") if job.observed else "")
     yield Fact(_("Eager"), _("yes, without a broker") if job.eager else "")
 

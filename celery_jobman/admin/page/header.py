@@ -9,14 +9,16 @@ from django.utils.translation import gettext as _
 
 from celery_jobman.admin import badges
 from celery_jobman.admin.access import Deed
+from celery_jobman.admin.markup import coded
 from celery_jobman.admin.page.wire import visible
 from celery_jobman.admin.routes import page_of
-from celery_jobman.conf import settings
 from celery_jobman.insight.explanation import why
 from celery_jobman.insight.wording import ago
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
+    from django.utils.safestring import SafeString
+
     from celery_jobman.admin.page.regions import Subject
     from celery_jobman.models import Job
 
@@ -27,13 +29,13 @@ def header(subject: Subject) -> dict[str, Any]:
     runs = job.state == State.RUNNING
     worker = subject.worker if runs else None
     return {
-        "badge": badges.of(job, subject.now),
+        "badge": badges.of(job, subject.now, orphaned=subject.is_orphaned),
         "word": str(State(job.state).label),
         "attempt": attempt(job),
         "step": step(job) if runs else "",
         "worker": visible(worker.hostname) if worker else "",
         "heartbeat": ago(min(worker.seen_at, subject.now), subject.now) if worker else "",
-        "silent": bool(worker and subject.now - worker.seen_at > settings().worker_lost_after),
+        "silent": subject.is_orphaned,
         "reason": reason(subject),
         "successor": page_of(subject.admin, job.replaced_by) if job.replaced_by else "",
         "succession": succession(job),
@@ -69,7 +71,7 @@ def step(job: Job) -> str:
     return _("step %(place)s of %(count)s “%(name)s”") % place
 
 
-def reason(subject: Subject) -> str:
+def reason(subject: Subject) -> SafeString:
     """Return why the job stands where it stands; without its error for those who may not see it."""
     job = subject.job
     if not subject.may(Deed.VIEW_LOG):
@@ -77,4 +79,4 @@ def reason(subject: Subject) -> str:
         job.error_message = ""
         if job.dispatch_error:
             job.dispatch_error = _("(hidden)")
-    return visible(why(job, subject.now))
+    return coded(visible(why(job, subject.now)))

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from celery_jobman.admin.page.wire import visible
-from celery_jobman.insight.wording import ago, number, short
+from celery_jobman.insight.wording import ago, is_of_an_earlier_attempt, number, short
 from celery_jobman.models import Job
 from celery_jobman.states import State
 
@@ -49,11 +49,13 @@ class Course:
     job: Job
     now: datetime
     current: int
+    #: Its worker gives no sign of life.
+    is_orphaned: bool = False
 
     @cached_property
     def runs(self) -> bool:
         """Whether more reports can come."""
-        return self.job.state == State.RUNNING
+        return self.job.state == State.RUNNING and not self.is_orphaned
 
     @cached_property
     def total(self) -> int:
@@ -151,12 +153,6 @@ def usual(job: Job) -> str:
     return _("usually %(time)s") % {"time": rounded(seconds)}
 
 
-def _is_of_an_earlier_attempt(job: Job) -> bool:
-    reported, began = job.progress_at, job.started_at
-    running = job.state == State.RUNNING
-    return bool(running and reported and began and reported < began)
-
-
 def notes(course: Course) -> list[str]:
     """Return the rate and the rest; while there is no telling, how long it takes usually."""
     rest = course.rest()
@@ -166,11 +162,16 @@ def notes(course: Course) -> list[str]:
 
 
 def progress(subject: Subject) -> dict[str, Any]:
-    """Return the bar and what is written beside it; nothing when the job reported nothing."""
+    """Return the bar and what is written beside it; nothing when there is nothing to tell.
+
+    Of a job that ended only how far it came is told, unless it came to its end.
+    """
     job = subject.job
-    if job.progress_current is None or _is_of_an_earlier_attempt(job):
+    if job.progress_current is None or is_of_an_earlier_attempt(job):
         return {}
-    course = Course(job, subject.now, job.progress_current)
+    course = Course(job, subject.now, job.progress_current, subject.is_orphaned)
+    if job.is_final:
+        return _stopped(course)
     silent = course.silence
     updated = ago(min(job.progress_at, subject.now), subject.now) if job.progress_at else ""
     return {
@@ -183,3 +184,12 @@ def progress(subject: Subject) -> dict[str, Any]:
         "updated": "" if silent or not course.runs else updated,
         "said": visible(job.progress_message),
     }
+
+
+def _stopped(course: Course) -> dict[str, Any]:
+    job = course.job
+    ended_well = job.state == State.SUCCEEDED or (course.total and course.current >= course.total)
+    if ended_well or not course.current:
+        return {}
+    done = _("stopped at %(progress)s") % {"progress": course.done()}
+    return {"done": done, "said": visible(job.progress_message)}

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.db.models.functions import Substr
 
 from celery_jobman.admin.access import Deed, may
+from celery_jobman.insight.workforce import is_dead
 from celery_jobman.models import Attempt, Step, Worker
+from celery_jobman.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,6 +53,12 @@ class Subject:
         if self.job.worker_id is None:
             return None
         return Worker.objects.filter(pk=self.job.worker_id).first()
+
+    @cached_property
+    def is_orphaned(self) -> bool:
+        """Whether the job runs, as its row says, on a worker that is dead."""
+        runs = self.job.state == State.RUNNING
+        return runs and self.worker is not None and is_dead(self.worker, self.now)
 
     @cached_property
     def attempts(self) -> list[Attempt]:

@@ -36,6 +36,13 @@ def test_a_running_job_that_was_asked_to_stop_is_cancelling() -> None:
     assert badges.of(job, NOON) == ("stopping", "warn", "Cancelling (12s)")
 
 
+def test_a_job_whose_worker_is_dead_only_seems_to_run() -> None:
+    job = unsaved_job(state=State.RUNNING)
+
+    assert badges.of(job, NOON, orphaned=True) == ("question", "warn", "Running, worker silent")
+    assert badges.of(job_in(State.FAILED), NOON, orphaned=True).word == "Failed"
+
+
 @pytest.mark.parametrize(
     ("due", "attempt", "word"),
     [

@@ -29,6 +29,33 @@ def test_a_report_is_stored_with_the_step_it_was_made_in() -> None:
     assert job.current_step == "load"
 
 
+@pytest.mark.parametrize(
+    ("made_in", "running", "over"),
+    [
+        ("load", "report", True),
+        ("load", "loading", True),
+        ("load/images", "load", True),
+        ("load", "load", False),
+        ("load", "load/images", False),
+        ("load", "", False),
+        ("", "report", False),
+    ],
+)
+def test_a_report_is_forgotten_once_another_step_begins(
+    made_in: str,
+    running: str,
+    over: bool,  # noqa: FBT001
+) -> None:
+    job = running_job()
+    report = HALF._replace(step=made_in)
+    write(job.id, 1, now=NOON, report=report, step=made_in)
+
+    write(job.id, 1, now=NOON, report=report, step=running)
+
+    job.refresh_from_db()
+    assert (job.progress_current, job.progress_total) == ((None, None) if over else (50, 100))
+
+
 def test_the_step_alone_can_be_stored() -> None:
     job = running_job(progress_current=7)
 

@@ -90,7 +90,7 @@ def test_a_queued_job_without_any_worker_says_how_to_start_one() -> None:
     worker(seen=LONG_AGO, queues=["celery"])
 
     assert why(queued_job(), NOON) == (
-        "No worker is alive to take it; start one: celery -A tests worker"
+        "No worker is alive to take it; start one: `celery -A tests worker`"
     )
 
 
@@ -99,7 +99,7 @@ def test_a_queued_job_without_a_consumer_names_its_queue() -> None:
     sentence = why(queued_job(queue="slow"), NOON)
 
     assert "No live worker consumes its queue 'slow' (they consume celery)" in sentence
-    assert sentence.endswith("worker -Q slow")
+    assert sentence.endswith("worker -Q slow`")
 
 
 def test_a_queued_job_tells_what_is_before_it() -> None:
@@ -123,8 +123,29 @@ def test_a_running_job_tells_where_and_since_when() -> None:
 def test_a_job_of_a_dead_worker_is_not_called_running() -> None:
     dead = worker(seen=LONG_AGO)
 
-    assert "It was running on w1@host, which was last seen" in why(
-        running_job(worker_id=dead.id), NOON
+    sentence = why(running_job(worker_id=dead.id), NOON)
+
+    assert sentence.startswith("It was running on w1@host, which was last seen")
+    assert sentence.endswith(
+        "no worker is alive to take it back: start one (`celery -A tests worker`), or run"
+        " `jobman rescue`."
+    )
+
+
+@pytest.mark.usefixtures("_live_worker")
+def test_a_job_of_a_dead_worker_is_taken_back_by_a_live_one() -> None:
+    dead = worker(seen=LONG_AGO)
+
+    assert "; a live worker takes it back" in why(running_job(worker_id=dead.id), NOON)
+
+
+def test_a_worker_that_begins_to_be_silent_has_some_time_left() -> None:
+    now = timezone.now()
+    quiet = worker(seen=now - timedelta(seconds=12))
+
+    assert why(running_job(worker_id=quiet.id), now) == (
+        "It is running on w1@host, which was last seen 12s ago; if that stays silent, the job is"
+        " taken back in 18s."
     )
 
 
@@ -159,5 +180,5 @@ def test_the_ends_tell_their_reason() -> None:
     assert why(expired, NOON).endswith("just now, because it expired before a worker began it.")
     assert why(finished_job(State.CANCELLED), NOON) == "It was cancelled just now."
     assert why(finished_job(State.SUCCEEDED, completed_code="rejects"), NOON) == (
-        "It succeeded with 'rejects' just now."
+        "It succeeded just now (rejects)."
     )

@@ -152,14 +152,21 @@ def test_inside_a_job_they_are_the_jobs(job: RunningJob) -> None:
 
     assert result == 3
     assert job.row.steps.get().name == "add"
-    assert job.report == (1, 2, "loading", "rows")
+    assert job.report == (1, 2, "loading", "rows", "")
+
+
+def test_a_report_names_the_step_it_was_made_in(job: RunningJob) -> None:
+    job.step("load", lambda: job.progress(1, 2))
+
+    assert job.report is not None
+    assert job.report.step == "load"
 
 
 def test_an_iteration_reports_its_progress(job: RunningJob) -> None:
     list(job.iterate("load", "abc"))
 
     assert job.report is not None
-    assert (job.report.current, job.report.total) == (3, 3)
+    assert (job.report.current, job.report.total, job.report.step) == (3, 3, "load")
 
 
 def test_progress_that_is_no_number_is_refused_where_it_is_reported(job: RunningJob) -> None:

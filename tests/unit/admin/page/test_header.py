@@ -41,7 +41,10 @@ def test_a_running_job_says_where_and_how_it_runs() -> None:
 def test_a_worker_that_went_silent_stands_out() -> None:
     job = running_job(worker_id=worker(seen=NOON - timedelta(hours=1)).pk)
 
-    assert shown(job)["silent"] is True
+    told = shown(job)
+
+    assert told["silent"] is True
+    assert told["badge"] == ("question", "warn", "Running, worker silent")
 
 
 def test_a_job_that_waits_or_ended_names_no_step_and_no_worker() -> None:

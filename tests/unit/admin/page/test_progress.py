@@ -8,7 +8,7 @@ import pytest
 from celery_jobman.admin.page.progress import Course, left, progress
 from celery_jobman.admin.page.regions import Subject
 from celery_jobman.states import State
-from tests.factories import NOON, finished_job, unsaved_job
+from tests.factories import NOON, finished_job, unsaved_job, worker
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Budget
@@ -77,8 +77,23 @@ def test_silence_is_said_and_stops_the_guess() -> None:
 def test_a_job_that_ended_has_no_rest() -> None:
     told = shown(state=State.FAILED, finished_at=NOON, progress_current=5, progress_total=10)
 
-    assert told["done"] == "5 of 10 (50%)"
-    assert told["notes"] == []
+    assert told == {"done": "stopped at 5 of 10 (50%)", "said": ""}
+
+
+@pytest.mark.parametrize(
+    ("state", "current"), [(State.SUCCEEDED, 5), (State.FAILED, 10), (State.CANCELLED, 0)]
+)
+def test_no_bar_is_left_of_a_job_that_ended(state: State, current: int) -> None:
+    assert shown(state=state, finished_at=NOON, progress_current=current, progress_total=10) == {}
+
+
+def test_a_job_whose_worker_is_silent_is_not_said_to_go_on() -> None:
+    gone = worker(seen=NOON - timedelta(minutes=1))
+
+    told = shown(progress_current=4_200, progress_total=10_000, worker_id=gone.pk)
+
+    assert (told["done"], told["notes"]) == ("4,200 of 10,000 (42%)", [])
+    assert (told["value"], told["updated"], told["silent"]) == (4_200, "", "")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext as _
 
 from celery_jobman.admin.page.wire import visible
-from celery_jobman.models import Outcome, StepState
+from celery_jobman.models import Outcome, StepState, Trigger
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: More rows than these are made fewer.
 MOST_ROWS = 200
+#: Ends that an attempt could not write down.
+CUT_OFF = frozenset({Outcome.LOST, Outcome.TIMED_OUT})
 #: How an attempt's or a step's end looks: the ending of a style class.
 TONES = {
     Outcome.SUCCEEDED: "ok",
@@ -63,14 +65,50 @@ class Span:
 
 
 def spans(subject: Subject) -> list[Span]:
-    """Return the attempts, each followed by the steps that it ended."""
+    """Return the attempts, each followed by the steps that it ended or was lost in."""
     attempts = [*reversed([*_ended(subject)]), *_running(subject)]
     steps = [_step(subject, row) for row in subject.steps]
     known = {span.attempt for span in attempts}
     rows = [step for step in steps if step.attempt not in known]
     for attempt in attempts:
-        rows += [attempt, *(step for step in steps if step.attempt == attempt.attempt)]
+        own = [step for step in steps if step.attempt == attempt.attempt]
+        rows += [attempt, *own, *_broken_off(subject, attempt, own)]
     return [*rows, *_to_come(subject)]
+
+
+def _broken_off(subject: Subject, span: Span, own: list[Span]) -> Iterator[Span]:
+    """Yield the step in which an attempt was lost, whose row a later attempt has written since.
+
+    It is the step that the next attempt began with: all before it were reused.
+    """
+    found = {row.number: row for row in subject.attempts}
+    row = found.get(span.attempt)
+    if row is None or row.outcome not in CUT_OFF:
+        return
+    name = _next_begun(subject, span.attempt, found.get(span.attempt + 1))
+    if not name or visible(name) in {step.name for step in own}:
+        return
+    ends = [step.ends for step in own if step.ends]
+    yield replace(
+        span,
+        name=visible(name),
+        is_attempt=False,
+        waits=None,
+        begins=max([*ends, row.started_at]),
+    )
+
+
+def _next_begun(subject: Subject, number: int, following: Attempt | None) -> str:
+    """Return the step that the attempt after this one began with; empty when nobody knows."""
+    job = subject.job
+    if following is not None:
+        return "" if following.trigger == Trigger.OPERATOR else following.resumed_from
+    if job.attempt == number:  # there was no other yet
+        return job.current_step
+    if job.trigger == Trigger.OPERATOR:
+        return ""
+    begun = (row.name for row in subject.steps if row.attempt == job.attempt)
+    return next(begun, job.current_step)
 
 
 def fewer(rows: list[Span]) -> tuple[list[Span], int]:
@@ -140,7 +178,7 @@ def _running(subject: Subject) -> Iterator[Span]:
 def _step(subject: Subject, row: Step) -> Span:
     succeeded = row.state == StepState.SUCCEEDED
     reused = succeeded and row.attempt < subject.job.attempt
-    note = _("reused from attempt %(number)s") % {"number": row.attempt} if reused else ""
+    note = _("reused by attempt %(number)s") % {"number": subject.job.attempt} if reused else ""
     return Span(
         name=visible(row.name),
         word=str(StepState(row.state).label),

@@ -14,20 +14,27 @@ from celery_jobman.admin.page.spans import Span, fewer, spans
 from celery_jobman.insight.wording import at, fitted, lasting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from django.utils.safestring import SafeString
 
     from celery_jobman.admin.page.regions import Subject
 
-#: Sizes in the drawing's own units: the names, the bars, the words after them, and a row.
-NAMES, BARS, WORDS, ROW = 240, 500, 260, 24
+#: Sizes in the drawing's own units: all of it, the most for the names and for the words after the
+#: bars, what a character takes of these, and the height of a row.
+WIDTH, NAMES, WORDS, LETTER, ROW = 1000, 240, 260, 7, 24
 #: Space for the axis above the rows.
 AXIS = 22
 #: The least width of a bar, so that it can be seen.
 SLIVER = 2.0
-#: Parts of the axis.
-PARTS = 4
+#: Times between two marks of the axis, in seconds; of them the least is taken that makes no more
+#: than so many parts.
+GAPS = (
+    *(mantissa * 10.0**exponent for exponent in range(-3, 1) for mantissa in (1, 2, 5)),
+    *(10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14_400, 21_600, 43_200),
+    *(86_400 * days for days in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)),
+)
+PARTS = 5
 #: Most characters of a name, and of the words after the bars, that fit.
 NAME_LENGTH, WORD_LENGTH = 33, 38
 
@@ -38,6 +45,9 @@ class Scale:
 
     first: datetime
     last: datetime
+    #: Where the bars begin and end.
+    left: float = NAMES
+    right: float = WIDTH - WORDS
 
     @classmethod
     def of(cls, rows: Sequence[Span], now: datetime) -> Scale:
@@ -45,7 +55,10 @@ class Scale:
         moments = [m for row in rows for m in (row.waits, row.begins, row.ends) if m]
         moments += [now] if any(row.begins and not row.ends for row in rows) else []
         first = min(moments, default=now)
-        return cls(first, max([*moments, first + timedelta(milliseconds=1)]))
+        last = max([*moments, first + timedelta(milliseconds=1)])
+        names = _room((_indent(row) // LETTER + len(row.name) for row in rows), NAMES)
+        words = _room((len(_word(row)) for row in rows), WORDS)
+        return cls(first, last, names, WIDTH - words)
 
     @property
     def length(self) -> timedelta:
@@ -55,7 +68,26 @@ class Scale:
     def x(self, moment: datetime) -> float:
         """Return where a moment lies."""
         part = (moment - self.first) / self.length
-        return NAMES + BARS * min(max(part, 0.0), 1.0)
+        return self.left + (self.right - self.left) * min(max(part, 0.0), 1.0)
+
+    def ticks(self) -> list[timedelta]:
+        """Return the marks of the axis: round times since its beginning."""
+        seconds = self.length.total_seconds()
+        gap = next((gap for gap in GAPS if seconds <= gap * PARTS), seconds / PARTS)
+        return [timedelta(seconds=gap * part) for part in range(int(seconds / gap) + 1)]
+
+
+def _room(lengths: Iterable[int], most: int) -> int:
+    """Return the width for the longest of some texts, with a gap."""
+    return min(max(lengths, default=0) * LETTER + 2 * LETTER, most)
+
+
+def _indent(row: Span) -> int:
+    return 0 if row.is_attempt else 2 * LETTER
+
+
+def _word(row: Span) -> str:
+    return f"{row.word} · {row.note}" if row.note else row.word
 
 
 class Line(NamedTuple):
@@ -104,11 +136,11 @@ def label(row: Span, now: datetime) -> str:
 def svg(rows: Sequence[Span], now: datetime) -> SafeString:
     """Return the drawing."""
     scale = Scale.of(rows, now)
-    width, height = NAMES + BARS + WORDS, AXIS + ROW * len(rows)
+    height = AXIS + ROW * len(rows)
     drawn = format_html_join("\n", "{}", ((_row(*item, scale, now),) for item in enumerate(rows)))
     return format_html(
         '<svg class="jm-tl" viewBox="0 0 {} {}" role="list" aria-label="{}">{}\n{}</svg>',
-        width,
+        WIDTH,
         height,
         summary(rows, scale),
         _axis(scale, height),
@@ -129,9 +161,7 @@ def summary(rows: Sequence[Span], scale: Scale) -> str:
 
 
 def _axis(scale: Scale, height: int) -> SafeString:
-    ticks = [
-        (NAMES + BARS * part / PARTS, scale.length * part / PARTS) for part in range(PARTS + 1)
-    ]
+    ticks = [(scale.x(scale.first + time), time) for time in scale.ticks()]
     marks = (
         (f"{x:.1f}", AXIS - 4, height, f"{x:.1f}", AXIS - 8, lasting(time) or "0s")
         for x, time in ticks
@@ -149,8 +179,7 @@ def _axis(scale: Scale, height: int) -> SafeString:
 
 def _row(index: int, row: Span, scale: Scale, now: datetime) -> SafeString:
     top = AXIS + ROW * index
-    indent = 0 if row.is_attempt else 14
-    word = f"{row.word} · {row.note}" if row.note else row.word
+    indent = _indent(row)
     return format_html(
         '<g role="listitem" aria-label="{}" class="jm-tl-row{}"><g aria-hidden="true">'
         '<text x="{}" y="{}">{}<title>{}</title></text>{}'
@@ -159,13 +188,13 @@ def _row(index: int, row: Span, scale: Scale, now: datetime) -> SafeString:
         " jm-tl-attempt" if row.is_attempt else "",
         indent,
         top + 16,
-        fitted(row.name, NAME_LENGTH - indent // 7),
+        fitted(row.name, NAME_LENGTH - indent // LETTER),
         row.name,
         _bars(row, scale, top, now),
         row.tone,
-        NAMES + BARS + 10,
+        f"{scale.right + 10:.1f}",
         top + 16,
-        fitted(word, WORD_LENGTH),
+        fitted(_word(row), WORD_LENGTH),
     )
 
 

@@ -10,9 +10,12 @@ from django.utils.translation import gettext_lazy
 from celery_jobman.admin.access import Deed, may
 from celery_jobman.admin.routes import address
 from celery_jobman.admin.steering.rules import why_not
+from celery_jobman.insight.wording import listed
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from django.contrib.admin import ModelAdmin
     from django.http import HttpRequest
     from django.utils.functional import _StrPromise
@@ -55,6 +58,33 @@ VERBS: Final = {
     Deed.PRIORITY: Verb(gettext_lazy("Priority…"), "priority"),
     Deed.RESCHEDULE: Verb(gettext_lazy("Reschedule…"), "reschedule"),
 }
+
+
+class Obstacle(NamedTuple):
+    """Why some buttons are not enabled."""
+
+    why: str
+    #: They themselves.
+    offers: list[Offer]
+
+    @property
+    def slug(self) -> str:
+        """Return a part of the element's id."""
+        return self.offers[0].slug
+
+    @property
+    def labels(self) -> str:
+        """Return how the buttons are called."""
+        return listed(offer.label.removesuffix("…") for offer in self.offers)
+
+
+def obstacles(offers: Iterable[Offer]) -> list[Obstacle]:
+    """Return each reason once, with the buttons that are not enabled for it."""
+    found: dict[str, Obstacle] = {}
+    for offer in offers:
+        if not offer.enabled:
+            found.setdefault(offer.why, Obstacle(offer.why, [])).offers.append(offer)
+    return list(found.values())
 
 
 def offers(admin: ModelAdmin[Any], request: HttpRequest, job: Job) -> list[Offer]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery_jobman.admin.page.regions import Region
 from celery_jobman.admin.steering import history
-from celery_jobman.admin.steering.offers import offers
+from celery_jobman.admin.steering.offers import obstacles, offers
 
 if TYPE_CHECKING:
     from celery_jobman.admin.page.regions import Subject
@@ -16,7 +16,15 @@ def _buttons(subject: Subject) -> dict[str, Any]:
     found = offers(subject.admin, subject.request, subject.job)
     if not found:
         return {}
-    return {"offers": found, "job": subject.job, "request": subject.request}
+    reasons = obstacles(found)
+    # Each button is described by the line with its reason.
+    ids = {offer.deed: reason.slug for reason in reasons for offer in reason.offers}
+    return {
+        "offers": [(offer, ids.get(offer.deed, "")) for offer in found],
+        "obstacles": reasons,
+        "job": subject.job,
+        "request": subject.request,
+    }
 
 
 def _history(subject: Subject) -> dict[str, Any]:

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from celery_jobman.admin.page.regions import Subject
 from celery_jobman.admin.page.spans import MOST_ROWS, fewer, spans
-from celery_jobman.admin.page.timeline import timeline
-from celery_jobman.models import StepState
+from celery_jobman.admin.page.timeline import Scale, timeline
+from celery_jobman.insight.wording import lasting
+from celery_jobman.models import Outcome, StepState
 from tests.factories import (
     EARLIER,
     NOON,
@@ -49,7 +50,7 @@ def test_every_row_says_what_it_shows() -> None:
 
     assert labels(job) == [
         "Attempt 1, Failed, ran 1m 30s",
-        "a, Succeeded, ran 30s, reused from attempt 1",
+        "a, Succeeded, ran 30s, reused by attempt 2",
         "Attempt 2, Running, waited 2m 30s, ran 1m",
         "c, Running, ran 1m",
         "d, Not begun",
@@ -72,6 +73,86 @@ def test_a_step_left_open_ends_with_its_attempt() -> None:
     checkpoint(job, "rows", state=StepState.RUNNING, finished_at=None)
 
     assert "rows, Running, ran 5m" in labels(job)
+
+
+def lost_twice(**fields: Any) -> Job:
+    """Return a job that was lost in ``load``; the first attempt had ended ``fetch``."""
+    job = running_job(**{"attempt": 2, "started_at": EARLIER + timedelta(minutes=2), **fields})
+    ended = EARLIER + timedelta(seconds=90)
+    attempt(job, number=1, outcome=Outcome.LOST, started_at=EARLIER, finished_at=ended)
+    checkpoint(job, "fetch", started_at=EARLIER, finished_at=EARLIER + timedelta(seconds=30))
+    return job
+
+
+def test_a_lost_attempt_shows_the_step_it_was_in() -> None:
+    job = lost_twice(trigger="rescue")
+    checkpoint(job, "load", attempt=2, state=StepState.RUNNING, started_at=job.started_at)
+
+    assert labels(job) == [
+        "Attempt 1, Lost, ran 1m 30s",
+        "fetch, Succeeded, ran 30s, reused by attempt 2",
+        "load, Lost, ran 1m",
+        "Attempt 2, Running, waited 30s, ran 3m",
+        "load, Running, ran 3m",
+    ]
+
+
+def test_it_is_known_from_where_the_next_attempt_went_on() -> None:
+    job = lost_twice(attempt=3, trigger="rescue", current_step="load")
+    attempt(job, number=2, outcome=Outcome.LOST, resumed_from="load", trigger="rescue")
+
+    assert [label.partition(", ran")[0] for label in labels(job)] == [
+        "Attempt 1, Lost",
+        "fetch, Succeeded",
+        "load, Lost",
+        "Attempt 2, Lost",
+        "load, Lost",
+        "Attempt 3, Running",
+        "load, Running",
+    ]
+
+
+def test_the_last_attempt_was_lost_where_the_job_stands() -> None:
+    job = finished_job(current_step="load")
+    attempt(job, outcome=Outcome.LOST)
+
+    assert labels(job) == ["Attempt 1, Lost, ran 5m", "load, Lost, ran 5m"]
+
+
+def test_where_a_person_started_again_tells_nothing_of_the_loss() -> None:
+    job = lost_twice(trigger="operator", current_step="fetch")
+
+    assert not any("load" in label for label in labels(job))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ticks"),
+    [
+        (0.78, ["0s", "200ms", "400ms", "600ms"]),
+        (4.9, ["0s", "1s", "2s", "3s", "4s"]),
+        (75, ["0s", "20s", "40s", "1m"]),
+        (5400, ["0s", "20m", "40m", "1h", "1h 20m"]),
+        (86_400 * 9, ["0s", "2d", "4d", "6d", "8d"]),
+    ],
+)
+def test_the_axis_has_round_times(seconds: float, ticks: list[str]) -> None:
+    scale = Scale(NOON, NOON + timedelta(seconds=seconds))
+
+    assert [lasting(time) or "0s" for time in scale.ticks()] == ticks
+
+
+def test_a_time_beyond_all_measure_has_an_axis() -> None:
+    assert 1 < len(Scale(NOON, NOON + timedelta(days=40_000)).ticks()) < 10
+
+
+def test_bars_take_the_room_that_words_leave() -> None:
+    job = finished_job()
+    attempt(job)
+
+    scale = Scale.of(spans(subject(job)), NOON)
+
+    assert scale.left < 120
+    assert scale.right > 900
 
 
 def test_bars_stay_inside_the_drawing_even_when_clocks_disagree() -> None:

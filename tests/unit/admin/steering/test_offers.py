@@ -6,6 +6,7 @@ import pytest
 from django.contrib import admin
 from django.template.loader import render_to_string
 from django.test import RequestFactory
+from django.urls import reverse
 
 from celery_jobman.admin.access import Deed
 from celery_jobman.admin.jobs import JobAdmin
@@ -94,6 +95,22 @@ def test_a_disabled_button_says_why_in_words(admin_user: User) -> None:
 
     assert 'aria-disabled="true"' in drawn
     assert "Retry is possible once the job has ended." in drawn
+
+
+def test_a_reason_is_said_once_for_all_its_buttons(admin_user: User) -> None:
+    drawn = _drawn(admin_user, queued_job())
+
+    why = "Retry, Retry from step, Edit and retry: Retry is possible once the job has ended."
+    assert drawn.count("Retry is possible once the job has ended.") == 1
+    assert f'id="jm-why-retry">{why}</p>' in drawn
+    assert drawn.count('aria-describedby="jm-why-retry"') == 3
+
+
+def test_a_failed_job_can_also_be_retried_on_other_terms(admin_user: User) -> None:
+    job = finished_job(State.FAILED)
+    page = reverse("admin:jobman_job_retry", args=[job.pk])
+
+    assert f'href="{page}">Retry later or elsewhere…</a>' in _drawn(admin_user, job)
 
 
 def test_whoever_may_do_nothing_sees_no_buttons(user_with: Any) -> None:

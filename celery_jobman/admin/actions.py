@@ -44,4 +44,4 @@ class JobActionAdmin(OfJobAdmin):
     @admin.display(description=gettext_lazy("verb"), ordering="verb")
     def done(self, action: JobAction) -> str:
         """Return what was done."""
-        return history.done(action.verb)
+        return history.done(action)

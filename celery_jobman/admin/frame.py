@@ -30,13 +30,14 @@ class Crumb(NamedTuple):
     href: str = ""
 
 
-def response(
+def response(  # noqa: PLR0913 - all but three are keywords
     admin: ModelAdmin[Any],
     request: HttpRequest,
     template: str,
     *,
     title: str,
     job: Job | None = None,
+    is_page: bool = False,
     status: int = 200,
     **context: Any,
 ) -> TemplateResponse:
@@ -48,6 +49,7 @@ def response(
         template: Name below ``admin/jobman/``.
         title: The page's heading, and its last breadcrumb.
         job: The job that the page is about; it becomes a breadcrumb.
+        is_page: It is the job's own page, and that breadcrumb the last.
         status: HTTP status of the answer.
         **context: What else the template reads.
     """
@@ -57,7 +59,7 @@ def response(
         "title": title,
         "opts": admin.opts,
         "job": job,
-        "crumbs": _crumbs(admin, title, job),
+        "crumbs": _crumbs(admin, "" if is_page else title, job),
         "crumbs_template": f"admin/jobman/_crumbs_{CRUMBS}.html",
         "media": admin.media,
     }
@@ -76,6 +78,6 @@ def _crumbs(admin: ModelAdmin[Any], title: str, job: Job | None) -> list[Crumb]:
     if job is None:
         return [*crumbs, Crumb(title)]
     name = Truncator(f"{visible(job.task)} {str(job.pk)[:8]}…").chars(120)
-    if title in {job.task, job.label}:
+    if not title:
         return [*crumbs, Crumb(name)]
     return [*crumbs, Crumb(name, page_of(admin, job.pk)), Crumb(title)]

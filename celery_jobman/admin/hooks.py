@@ -21,7 +21,7 @@ class DisplayHooks(ReadOnlyAdmin):
     """
 
     def display_name(self, job: Job) -> str:
-        """Return what the job is called, in the title of its page and on pages of its kin.
+        """Return what the job is called: in the list, as its page's title, on pages of its kin.
 
         By default its label, else its task's name.  ``job``'s big columns (``args``,
         ``kwargs``, ``message``, ``result``) are not read; asking for one is one query more.

@@ -61,7 +61,7 @@ def _kin(admin: ModelAdmin[Any], job: Job, forks: list[UUID]) -> Iterator[SafeSt
         yield _link(admin, fork, _("retried as %(job)s"))
     if len(forks) > SHOWN:
         yield format_html("{}", _("and %(count)s more") % {"count": len(forks) - SHOWN})
-    if job.replaced_by:
+    if job.replaced_by and job.replaced_by not in forks:
         yield _link(admin, job.replaced_by, _("replaced by %(job)s"))
 
 

@@ -94,7 +94,8 @@ class KeysetChangeList(DjangoChangeList):
         except limits.TookTooLong:
             return Page([], stopped=True)
         ends = (found.jobs[0].pk, found.jobs[-1].pk) if found.jobs else None
-        jobs = rows.dressed(self.model_admin, self.request, found.jobs)
+        admin: Any = self.model_admin
+        jobs = rows.dressed(admin, self.request, found.jobs)
         return found._replace(jobs=jobs, ends=ends)
 
     def _found(self) -> Page:

@@ -60,7 +60,7 @@ def _newer(found: QuerySet[Any], newest: UUID) -> dict[str, str]:
         return {"trouble": limits.sentence()}
 
 
-def _rows(admin: ModelAdmin[Any], request: HttpRequest, wanted: list[Any]) -> dict[str, Any]:
+def _rows(admin: Any, request: HttpRequest, wanted: list[Any]) -> dict[str, Any]:
     keys = [key for key in wanted if key]
     jobs = rows.light(admin.get_queryset(request)).filter(pk__in=keys) if keys else []
     return {str(job.pk): rows.of(job).live() for job in rows.dressed(admin, request, jobs)}

@@ -15,11 +15,13 @@ from django.utils.translation import gettext_lazy
 from celery_jobman.admin import badges
 from celery_jobman.admin.access import Deed, may
 from celery_jobman.admin.listing import asides, names
-from celery_jobman.admin.markup import escaped, joined, markup
+from celery_jobman.admin.markup import breakable, escaped, joined, markup
+from celery_jobman.admin.page.wire import visible
 from celery_jobman.admin.routes import pages
 from celery_jobman.insight import wording
 from celery_jobman.insight.workforce import is_dead
 from celery_jobman.models import Worker
+from celery_jobman.models.job import NAME_LENGTH
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
     from django.utils.safestring import SafeString
 
+    from celery_jobman.admin.hooks import DisplayHooks
     from celery_jobman.models import Job
 
 #: Columns that no list shows and that may be long.
@@ -66,7 +69,7 @@ def light(queryset: QuerySet[Job]) -> QuerySet[Job]:
     return lighter.annotate(jobman_error=Left("error_message", READ))
 
 
-def dressed(admin: ModelAdmin[Any], request: HttpRequest, jobs: Iterable[Job]) -> list[Job]:
+def dressed(admin: DisplayHooks, request: HttpRequest, jobs: Iterable[Job]) -> list[Job]:
     """Return the jobs that the user may see, each with its :class:`Row`."""
     seen = [job for job in jobs if admin.has_view_permission(request, job)]
     held_by = {job.worker_id for job in seen if job.worker_id}
@@ -106,7 +109,7 @@ class _Words:
 class Row:
     """A job as one user sees it at one moment."""
 
-    admin: ModelAdmin[Any]
+    admin: DisplayHooks
     request: HttpRequest
     job: Job
     now: datetime
@@ -152,16 +155,28 @@ class Row:
     def name(self) -> SafeString:
         """Return the task, its id, and what there is to tell of it."""
         job, href = self.job, self.page(self.job.pk)
+        called = visible(str(self.admin.display_name(job)), NAME_LENGTH)
         title = markup(
             '<a class="jm-task" href="{0}">{1}</a> <a class="jm-quiet jm-mono jm-short"'
             ' href="{0}" tabindex="-1" aria-hidden="true" title="{2}">…{3}</a>',
             href,
-            job.task,
+            breakable(called),
             job.pk,
             str(job.pk)[-8:],
         )
         aside = asides.of(self.admin, job, self.forks)
-        return joined(title, *filter(None, (self._progress(), self._failure(), aside)))
+        second = (self._call(called), self._progress(), self._failure(), aside)
+        return joined(title, *filter(None, second))
+
+    def _call(self, called: str) -> SafeString | None:
+        """Return the task, unless the job is called so, and a short copy of its arguments."""
+        job = self.job
+        parts = [] if called == job.task else [breakable(visible(job.task, NAME_LENGTH))]
+        if job.preview and may(self.request.user, Deed.VIEW_ARGS, job):
+            parts.append(markup("({})", visible(job.preview)))
+        if not parts:
+            return None
+        return markup('<div class="jm-second jm-mono">{}</div>', joined(*parts))
 
     def _progress(self) -> SafeString | None:
         said = wording.progress(self.job) if self.job.state == State.RUNNING else ""

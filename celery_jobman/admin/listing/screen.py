@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from celery_jobman.admin.access import Deed, may
+from celery_jobman.admin.hooks import DisplayHooks
 from celery_jobman.admin.listing import (
     conditions,
     emptiness,
@@ -32,7 +33,6 @@ from celery_jobman.admin.listing.filters import (
     WorkerFilter,
     has_choice,
 )
-from celery_jobman.admin.reading import ReadOnlyAdmin
 from celery_jobman.admin.routes import address
 from celery_jobman.states import State
 
@@ -50,7 +50,7 @@ OPEN = re.compile(
 )
 
 
-class ListScreen(ReadOnlyAdmin):
+class ListScreen(DisplayHooks):
     """Jobs, the newest first.
 
     A subclass may add the columns ``owner_name``, ``tag_list``, ``created`` and ``finished`` to

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from celery_jobman.admin.page.regions import Subject
     from celery_jobman.models import Job
 
+#: What stands among the job's facts already.
+FACTS = frozenset({"tags"})
+
 
 class Block(NamedTuple):
     """One value on the page."""
@@ -41,14 +44,16 @@ def context(subject: Subject) -> dict[str, Any]:
         "blocks": blocks,
         "hidden": sum(block.shown.hidden for block in blocks),
         "reveal_url": address(subject.admin, "reveal", pk=job.pk)
-        if may(user, Deed.REVEAL, job)
+        if any(block.shown.hidden or block.shown.is_cut for block in blocks)
+        and may(user, Deed.REVEAL, job)
         else "",
     }
 
 
 def _blocks(subject: Subject) -> list[Block]:
     job = subject.job
-    loaded = load(job.pk, visible(subject.request.user, job))
+    names = [name for name in visible(subject.request.user, job) if name not in FACTS]
+    loaded = load(job.pk, names)
     show = partial(subject.admin.display_value, job)
     return [
         Block(masked(name, value, show=show), address(subject.admin, "data", pk=job.pk, part=name))

@@ -33,6 +33,8 @@ def context(subject: Subject) -> dict[str, Any]:
         "error_class": plain(job.error_class),
         "error_message": Truncator(plain(job.error_message)).chars(MESSAGE_LENGTH),
         "attempt": attempt,
+        # While the job goes on, it is the error of an attempt that is over.
+        "earlier": attempt is not None and not job.is_final,
         "traceback": trace,
         "own_frames": [frame for frame in calls if not frame.is_library],
         "library_frames": [frame for frame in calls if frame.is_library],

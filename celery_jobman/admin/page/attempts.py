@@ -98,6 +98,7 @@ def _tracebacks(subject: Subject) -> dict[int, str]:
     """Return the ends of the newest tracebacks; those of older attempts are in the log."""
     oldest = subject.attempts[:OPEN][-1].number
     rows = Attempt.objects.filter(job_id=subject.job.pk, number__gte=oldest).order_by("number")
+    rows = rows.exclude(outcome=Outcome.LOST)  # theirs is that of whoever found them
     ends = rows.exclude(traceback="").annotate(end=Right("traceback", TRACEBACK_LENGTH))
     return {number: "\n".join(_lines(end)) for number, end in ends.values_list("number", "end")}
 

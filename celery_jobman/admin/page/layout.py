@@ -21,8 +21,8 @@ REGIONS: tuple[Region, ...] = (
     Region("facts", facts),
     Region("timeline", timeline),
     Region("attempts", attempts),
+    *steering.HISTORY,
     *log.LOG,
     *log.DATA,
     Region("related", related),
-    *steering.HISTORY,
 )

@@ -19,11 +19,15 @@ from celery_jobman.admin.page.layout import REGIONS
 from celery_jobman.admin.page.regions import Subject
 from celery_jobman.admin.page.wire import visible
 from celery_jobman.admin.reading import as_uuid
-from celery_jobman.admin.routes import address, visible_job
+from celery_jobman.admin.routes import address, page_of, visible_job
 from celery_jobman.models import Job
+from celery_jobman.models.job import NAME_LENGTH
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
+
+#: Jobs with one and the same id of Celery's that are looked at.
+ALIKE = 20
 
 
 class PageScreen(DisplayHooks):
@@ -43,7 +47,16 @@ class PageScreen(DisplayHooks):
             job = self._visible(request, unquote(object_id))
             return self._page(request, job, extra_context or {})
         except (Http404, Job.DoesNotExist):
-            return self._nowhere(request)
+            return self._by_task_id(request, unquote(object_id)) or self._nowhere(request)
+
+    def _by_task_id(self, request: HttpRequest, task_id: str) -> HttpResponse | None:
+        """Lead to the newest job that the user may see with Celery's id, as logs show it."""
+        if not 0 < len(task_id) <= NAME_LENGTH or not task_id.isprintable():
+            return None
+        # In no order, or a database might walk the primary key instead of the index.
+        rows = self.get_queryset(request).filter(task_id=task_id).order_by()[:ALIKE]
+        seen = [job.pk for job in rows if self.has_view_permission(request, job)]
+        return HttpResponseRedirect(page_of(self, max(seen))) if seen else None
 
     def _nowhere(self, request: HttpRequest) -> HttpResponse:
         """Lead to the index, as Django's admin does for what does not exist."""
@@ -61,7 +74,7 @@ class PageScreen(DisplayHooks):
     def _page(self, request: HttpRequest, job: Job, extra_context: dict[str, Any]) -> HttpResponse:
         subject = Subject(self, request, job, timezone.now())
         drawn = [draw(subject, region) for region in REGIONS]
-        context = {
+        context: dict[str, Any] = {
             "regions": [region for region in drawn if region],
             "order": " ".join(region.name for region in REGIONS),
             "state_url": address(self, "state", pk=job.pk),
@@ -69,6 +82,7 @@ class PageScreen(DisplayHooks):
         }
         title = visible(str(self.display_name(job)))
         template = "job/page.html"
+        context |= extra_context
         return frame.response(
-            self, request, template, title=title, job=job, **{**context, **extra_context}
+            self, request, template, title=title, job=job, is_page=True, **context
         )

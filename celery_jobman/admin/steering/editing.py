@@ -153,7 +153,7 @@ class EditPage(VerbPage):
         """The button [Check] writes nothing."""
         return "check" in request.POST
 
-    def context(self, job: Job, form: VerbForm) -> dict[str, Any]:
+    def context(self, request: HttpRequest, job: Job, form: VerbForm) -> dict[str, Any]:  # noqa: ARG002 - the page's
         """Return what was changed, once the form could be read."""
         if not form.is_bound or not {"args", "kwargs"} <= form.cleaned_data.keys():
             return {"checked": False}

@@ -51,13 +51,13 @@ NAMES = {
     "again": gettext_lazy("runs again"),
     "fork": gettext_lazy("new job"),
     "items": gettext_lazy("items"),
-    "state": gettext_lazy("state"),
-    "force": gettext_lazy("by force"),
     "replaces": gettext_lazy("the failure counts as addressed"),
     "revealed": gettext_lazy("revealed"),
     "count": gettext_lazy("jobs"),
     "logs_only": gettext_lazy("logs only"),
 }
+#: What the verb itself tells.
+TOLD = frozenset({"state", "force"})
 #: Those whose value is one before and one after.
 PAIRS = frozenset({"available_at", "priority", "queue", "arguments"})
 
@@ -80,12 +80,16 @@ def of(job: Job) -> list[Event]:
 
 
 def _event(row: JobAction) -> Event:
-    return Event(row.at, row.actor, done(row.verb), row.reason, list(changed(row.changes)))
+    return Event(row.at, row.actor, done(row), row.reason, list(changed(row.changes)))
 
 
-def done(verb: str) -> str:
-    """Return a verb of an audit row as people read it."""
-    return str(VERBS.get(verb, verb))
+def done(row: JobAction) -> str:
+    """Return what was done, as people read it; of a cancel, how far it got at once."""
+    changes = row.changes if isinstance(row.changes, dict) else {}
+    if row.verb == "cancel" and changes.get("state") == State.RUNNING:
+        forced = changes.get("force")
+        return _("Asked to stop by force") if forced else _("Asked to stop")
+    return str(VERBS.get(row.verb, row.verb))
 
 
 def changed(changes: Any) -> list[str]:
@@ -97,7 +101,7 @@ def changed(changes: Any) -> list[str]:
 
 
 def _change(name: str, value: Any) -> str:
-    if value is None or value is False or value == []:
+    if name in TOLD or value is None or value is False or value == []:
         return ""
     label = str(NAMES.get(name, name))
     if value is True:
@@ -111,8 +115,6 @@ def _change(name: str, value: Any) -> str:
 def _value(name: str, value: Any) -> str:
     if value is None:
         return _("none")
-    if name == "state" and value in State.values:
-        return str(State(value).label)
     if name == "revealed" and isinstance(value, list):
         return ", ".join(str(KINDS[item].title) if item in KINDS else str(item) for item in value)
     if name == "available_at" and isinstance(value, str):

@@ -84,11 +84,15 @@ class VerbPage:
         """Return what to mind before it is done."""
         return []
 
+    def button(self, job: Job) -> str:  # noqa: ARG002 - for subclasses
+        """Return what the button that does it says."""
+        return str(self.submit)
+
     def act(self, request: HttpRequest, job: Job, data: dict[str, Any]) -> str:
         """Do it, and return what was done in a sentence."""
         raise NotImplementedError
 
-    def context(self, job: Job, form: VerbForm) -> dict[str, Any]:  # noqa: ARG002 - for subclasses
+    def context(self, request: HttpRequest, job: Job, form: VerbForm) -> dict[str, Any]:  # noqa: ARG002 - for subclasses
         """Return what else the page's template reads."""
         return {}
 
@@ -97,7 +101,7 @@ class VerbPage:
     ) -> HttpResponse:
         """Draw the page."""
         why = why_not(job, self.deed)
-        open_only = {} if why else self._open(job, form)
+        open_only = {} if why else self._open(request, job, form)
         return frame.response(
             admin,
             request,
@@ -111,14 +115,14 @@ class VerbPage:
             **open_only,
         )
 
-    def _open(self, job: Job, form: VerbForm) -> dict[str, Any]:
+    def _open(self, request: HttpRequest, job: Job, form: VerbForm) -> dict[str, Any]:
         return {
             "form": form,
             "outlook": self.outlook(job),
             "warnings": self.warnings(job),
-            "submit": self.submit,
+            "submit": self.button(job),
             "tone": "danger" if self.dangerous else "main",
-            **self.context(job, form),
+            **self.context(request, job, form),
         }
 
     def _answer(self, admin: ModelAdmin[Any], request: HttpRequest, job: Job) -> HttpResponse:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from celery_jobman import actions
-from celery_jobman.admin.access import Deed
+from celery_jobman.admin.access import Deed, may
 from celery_jobman.admin.page.wire import visible
 from celery_jobman.admin.steering.choices import likely, offered, shown, steps_of
 from celery_jobman.admin.steering.forms import TermsFields, VerbForm
@@ -149,8 +149,8 @@ class RewindPage(_Again):
     def outlook(self, job: Job) -> list[str]:
         """Say what starting at a step means."""
         text = _(
-            "Steps before it are reused with their stored results; this step and later ones run"
-            " again, as attempt %(number)s of this job."
+            "Steps before the chosen one are reused with their stored results; it and later ones"
+            " run again, as attempt %(number)s of this job."
         )
         return [text % {"number": job.attempt + 1}]
 
@@ -162,9 +162,10 @@ class RewindPage(_Again):
             sentences.append(_("This job succeeded."))
         return sentences
 
-    def context(self, job: Job, form: VerbForm) -> dict[str, Any]:
+    def context(self, request: HttpRequest, job: Job, form: VerbForm) -> dict[str, Any]:
         """Return the steps with what they did."""
-        return {"choices": offered(job), "chosen": form["step"].value()}
+        errors = may(request.user, Deed.VIEW_LOG, job)
+        return {"choices": offered(job, errors=errors), "chosen": form["step"].value()}
 
     def act(self, request: HttpRequest, job: Job, data: dict[str, Any]) -> str:
         """Rewind it."""

@@ -55,6 +55,12 @@ class ForceForm(VerbForm):
     )
 
 
+class LastForm(VerbForm):
+    """Once it was asked to stop, there is nothing left but force."""
+
+    force = forms.BooleanField(widget=forms.HiddenInput)
+
+
 class CancelPage(VerbPage):
     """Cancel a waiting job, ask a running one to stop, or stop it by force."""
 
@@ -69,9 +75,12 @@ class CancelPage(VerbPage):
             return super().form(job, data)
         asked = job.cancel_requested_at is not None
         standing = {"state": job.state, "attempt": job.attempt, "force": asked}
-        form = ForceForm(data, initial=standing)
-        form.fields["force"].required = asked
-        return form
+        return (LastForm if asked else ForceForm)(data, initial=standing)
+
+    def button(self, job: Job) -> str:
+        """Call it what it is."""
+        asked = job.state == State.RUNNING and job.cancel_requested_at is not None
+        return _("Stop by force") if asked and not job.eager else super().button(job)
 
     def outlook(self, job: Job) -> list[str]:
         """Say what the state and the kind of worker make of it."""
@@ -81,7 +90,10 @@ class CancelPage(VerbPage):
             return [_("The job is asked to stop, and stops at its next checkpoint.")]
         grace = {"grace": lasting(settings().cancel_grace)}
         if job.cancel_requested_at:
-            text = _("The job was asked to stop already. %(grace)s later it is stopped by force.")
+            text = _(
+                "The job was asked to stop already. It is stopped by force %(grace)s after that"
+                " request; here you need not wait for that."
+            )
         else:
             text = _(
                 "The job is asked to stop, and stops at its next checkpoint. If it has not stopped"

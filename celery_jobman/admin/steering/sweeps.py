@@ -26,7 +26,6 @@ from celery_jobman.core import actions as audits
 from celery_jobman.core.encoding import clean
 from celery_jobman.exceptions import JobmanError
 from celery_jobman.insight import wording
-from celery_jobman.models.database import atomic
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -80,14 +79,16 @@ def _cancel(job: Job, data: dict[str, Any]) -> None:
 
 
 def _retry(job: Job, data: dict[str, Any]) -> None:
-    audit = {"actor": data["actor"], "reason": data["reason"]}
-    with atomic():  # nobody sees the job between the three
-        actions.retry(job.pk, attempt=job.attempt, confirm_succeeded=data["succeeded"], **audit)
-        if data.get("span"):
-            moment = data["pace"].slot(data["number"], data["span"])
-            actions.reschedule(job.pk, moment, **audit)
-        if data.get("priority") is not None:
-            actions.change_priority(job.pk, data["priority"], **audit)
+    span = data.get("span")
+    actions.retry(
+        job.pk,
+        attempt=job.attempt,
+        confirm_succeeded=data["succeeded"],
+        when=data["pace"].slot(data["number"], span) if span else None,
+        priority=data.get("priority"),
+        actor=data["actor"],
+        reason=data["reason"],
+    )
 
 
 def _reschedule(job: Job, data: dict[str, Any]) -> None:

@@ -49,6 +49,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--from-step", metavar="STEP", help="reuse the checkpoints before this step"
     )
+    parser.add_argument(
+        "--replaces",
+        action="store_true",
+        help="the new job stands for the old one, whose failure counts as addressed",
+    )
     arguments.add_dry_run(parser)
     arguments.add_reason(parser)
 
@@ -62,8 +67,14 @@ def run(options: dict[str, Any], console: Console) -> None:
     if options["dry_run"]:
         _preview(original, args, kwargs, reused, console)
         return
-    reason = options["reason"]
-    copy = actions.fork(original.id, args=args, kwargs=kwargs, from_step=step, reason=reason)
+    copy = actions.fork(
+        original.id,
+        args=args,
+        kwargs=kwargs,
+        from_step=step,
+        replaces=options["replaces"],
+        reason=options["reason"],
+    )
     text = f"fork of {original.id}; reuses {listed(reused)}"
     standing.write(copy, text, console, fork_of=original.id, reused=reused)
 

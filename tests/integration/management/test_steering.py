@@ -222,6 +222,13 @@ def test_fork_keeps_checkpoints(jobman: Command, imported: Job) -> None:
     assert Step.objects.filter(job_id=line.split()[0]).count() == 1
 
 
+def test_fork_can_stand_for_the_old_job(jobman: Command, imported: Job) -> None:
+    fact = jobman("fork", imported.id, "--replaces", "--json").facts[0]
+
+    imported.refresh_from_db()
+    assert str(imported.replaced_by) == fact["id"]
+
+
 def test_fork_dry_run_writes_nothing(jobman: Command, imported: Job) -> None:
     asked = ["fork", imported.id, "--args", "[3]", "--from-step", "load", "--dry-run"]
 

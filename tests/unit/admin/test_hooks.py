@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.django_db
 
 
+REPLACED = "\N{REPLACEMENT CHARACTER}"
+
+
 class OwnAdmin(JobAdmin):
     def display_name(self, job: Job) -> str:
         return f"<i>{job.task}</i>\x07"
@@ -75,3 +78,23 @@ def test_who_reveals_values_sees_them_as_they_are(admin_client: Client) -> None:
 
 def test_without_a_project_jobs_are_shown_as_they_are(admin_client: Client) -> None:
     assert "<title>Nightly |" in _page(admin_client, finished_job(label="Nightly"))
+
+
+@pytest.mark.usefixtures("own")
+def test_the_list_calls_jobs_so_as_well(admin_client: Client) -> None:
+    finished_job()
+
+    page = admin_client.get(reverse("admin:jobman_job_changelist")).content.decode()
+
+    assert f">&lt;i&gt;demo.<wbr>add&lt;/i&gt;{REPLACED}</a>" in page
+
+
+@pytest.mark.usefixtures("own")
+def test_a_name_of_the_projects_own_is_no_further_breadcrumb(admin_client: Client) -> None:
+    job = finished_job(kwargs='{"sku": 42}')
+
+    answer = admin_client.get(reverse("admin:jobman_job_change", args=[job.pk]))
+
+    assert [crumb.text for crumb in answer.context["crumbs"]][3:] == [
+        f"demo.add {answer.context['job'].pk!s:.8}…"
+    ]

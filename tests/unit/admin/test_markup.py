@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy
 
-from celery_jobman.admin.markup import joined, markup
+from celery_jobman.admin.markup import breakable, coded, joined, markup
 from celery_jobman.admin.routes import page_of, pages
 from celery_jobman.models import Job
 from celery_jobman.models.ids import uuid7
@@ -46,3 +46,14 @@ def test_addresses_of_many_pages_are_those_of_each() -> None:
     job_id, jobs = uuid7(), admin.site._registry[Job]
 
     assert pages(jobs)(job_id) == page_of(jobs, job_id)
+
+
+def test_code_stands_between_backticks() -> None:
+    assert coded("run `celery <x>`, or `b`") == (
+        "run <code>celery &lt;x&gt;</code>, or <code>b</code>"
+    )
+    assert coded("one ` alone") == "one ` alone"
+
+
+def test_a_name_breaks_behind_its_dots() -> None:
+    assert breakable("shop.<b>.load") == "shop.<wbr>&lt;b&gt;.<wbr>load"

@@ -51,6 +51,17 @@ def test_a_job_that_was_replaced_says_by_which(admin_client: Client) -> None:
     assert link(other, "replaced by") in body(admin_client)
 
 
+def test_a_fork_that_stands_for_its_origin_is_named_once(admin_client: Client) -> None:
+    origin = finished_job()
+    fork = queued_job(retry_of=origin.pk)
+    Job.objects.filter(pk=origin.pk).update(replaced_by=fork.pk)
+
+    text = body(admin_client)
+
+    assert link(fork, "retried as") in text
+    assert "replaced by" not in text
+
+
 def test_of_many_forks_the_newest_are_named(admin_client: Client) -> None:
     origin = finished_job()
     forks = [queued_job(retry_of=origin.pk) for _ in range(5)]

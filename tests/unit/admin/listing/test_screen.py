@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -364,3 +365,44 @@ def test_no_inline_style_or_script_is_written(admin_client: Client) -> None:
 def test_ids_begin_with_their_time() -> None:
     assert ids.first_at(datetime(1960, 1, 1, tzinfo=UTC)) == UUID(int=0)
     assert ids.beginning_with("1234567") is None
+
+
+def test_arguments_are_for_those_who_may_see_them(viewer: Client, admin_client: Client) -> None:
+    queued_job(preview='"airports", limit=300')
+    shortened = "(&quot;airports&quot;, limit=300)"
+
+    assert shortened in page(admin_client).content.decode()
+    assert "airports" not in page(viewer).content.decode()
+
+
+def test_arguments_of_a_page_cost_no_statement(admin_client: Client) -> None:
+    def statements() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            page(admin_client)
+        return len(captured)
+
+    queued_job(preview="1")
+    few = statements()
+    for _ in range(5):
+        queued_job(preview="2")
+
+    assert statements() == few
+
+
+def test_a_job_on_a_dead_worker_only_seems_to_run(admin_client: Client) -> None:
+    gone = worker(seen=timezone.now() - timedelta(minutes=5))
+    running_job(worker_id=gone.pk)
+    running_job(worker_id=worker(seen=timezone.now(), hostname="w2@host").pk)
+
+    text = page(admin_client).content.decode()
+
+    assert text.count("Running, worker silent") == 1
+
+
+def test_a_label_stands_before_its_task(admin_client: Client) -> None:
+    queued_job(label="Nightly", task="shop.load")
+
+    text = page(admin_client).content.decode()
+
+    assert re.search('<a class="jm-task" href="[^"]*">Nightly</a>', text)
+    assert '<div class="jm-second jm-mono">shop.<wbr>load</div>' in text

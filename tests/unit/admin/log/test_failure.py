@@ -11,7 +11,7 @@ from celery_jobman.admin.log.regions import ERROR
 from celery_jobman.admin.page.regions import Subject
 from celery_jobman.models import Job
 from celery_jobman.states import State
-from tests.factories import NOON, attempt, finished_job
+from tests.factories import NOON, attempt, finished_job, running_job
 
 if TYPE_CHECKING:
     from django.test import RequestFactory
@@ -72,3 +72,13 @@ def test_a_job_whose_attempts_are_gone_still_shows_its_error(rf: RequestFactory)
 
 def test_without_an_error_there_is_no_region(rf: RequestFactory) -> None:
     assert _page(rf, finished_job(State.SUCCEEDED)) == ""
+
+
+def test_the_error_of_an_earlier_attempt_is_called_so_and_folded(rf: RequestFactory) -> None:
+    job = running_job(attempt=2, error_class="ValueError", error_message="bad row")
+    attempt(job, number=1, error_class="ValueError", traceback=TRACE)
+
+    page = _page(rf, job)
+
+    assert '<h2 id="jm-error-h">Error of attempt 1</h2>' in page
+    assert "bad row" in page.partition("<summary>ValueError</summary>")[2]

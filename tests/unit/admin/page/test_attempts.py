@@ -96,3 +96,12 @@ def test_huge_errors_are_cut() -> None:
     assert len(run.error) <= ERROR_LENGTH
     assert len(run.traceback) <= TRACEBACK_LENGTH
     assert run.traceback.endswith("the end")
+
+
+def test_a_lost_attempt_has_no_traceback_of_its_own() -> None:
+    job = finished_job()
+    attempt(job, outcome=Outcome.LOST, error_class="JobLost", traceback="of the rescuer")
+
+    (run,) = shown(job)["runs"]
+
+    assert (run.error, run.traceback) == ("JobLost", "")

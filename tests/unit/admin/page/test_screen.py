@@ -207,3 +207,35 @@ def test_the_attempt_that_runs_stands_first(admin_client: Client) -> None:
 
     assert page.index(">#2 ") < page.index(">#1 ")
     assert "first went wrong" in page
+
+
+def test_an_id_from_celerys_log_leads_to_the_job(admin_client: Client) -> None:
+    job = queued_job(task_id="their-own-id")
+
+    for task_id in ("their-own-id", str(queued_job(task_id=str(uuid7())).task_id)):
+        target = Job.objects.get(task_id=task_id)
+        answer = admin_client.get(url_of(task_id))
+        assert (answer.status_code, answer.headers["Location"]) == (302, url_of(target.pk))
+    assert admin_client.get(url_of(job.pk)).status_code == 200
+
+
+def test_an_id_from_celerys_log_leads_nobody_who_may_not_see_the_job(client: Client) -> None:
+    client.force_login(reader("add_job"))  # type: ignore[arg-type]
+    queued_job(task_id="their-own-id")
+
+    answer = client.get(url_of("their-own-id"))
+
+    assert answer.headers["Location"] == reverse("admin:index")
+
+
+def test_of_jobs_with_the_same_id_of_celerys_the_newest_is_meant(admin_client: Client) -> None:
+    jobs = [queued_job(task_id="twice") for _ in range(2)]
+
+    newest = max(job.pk for job in jobs)
+    assert admin_client.get(url_of("twice")).headers["Location"] == url_of(newest)
+
+
+def test_what_people_did_stands_before_the_log() -> None:
+    names = [region.name for region in REGIONS]
+
+    assert names.index("attempts") < names.index("history") < names.index("log")

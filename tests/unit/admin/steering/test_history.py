@@ -65,8 +65,8 @@ def test_markup_is_shown_as_text() -> None:
             ["time: none → 2030-01-01 12:00:00 UTC"],
         ),
         ({"step": "load", "reused": ["fetch"], "again": []}, ["step: load", "reused: fetch"]),
-        ({"state": "running", "force": True}, ["state: Running", "by force"]),
-        ({"state": "cancelled", "force": False}, ["state: Cancelled"]),
+        ({"state": "running", "force": True}, []),
+        ({"state": "cancelled", "force": False}, []),
         ({"own": {"a": 1}}, ['own: {"a": 1}']),
         ({"available_at": ["soon", "later"]}, ["time: soon → later"]),
         ({"revealed": ["args", "own"]}, ["revealed: Arguments, own"]),
@@ -78,3 +78,19 @@ def test_markup_is_shown_as_text() -> None:
 )
 def test_changes_are_said_in_words(changes: Any, words: list[str]) -> None:
     assert changed(changes) == words
+
+
+@pytest.mark.parametrize(
+    ("changes", "verb"),
+    [
+        ({"state": "cancelled", "force": False}, "Cancelled"),
+        ({"state": "running", "force": False}, "Asked to stop"),
+        ({"state": "running", "force": True}, "Asked to stop by force"),
+        ([], "Cancelled"),
+    ],
+)
+def test_a_cancel_that_only_asked_says_so(changes: Any, verb: str) -> None:
+    job = queued_job()
+    record("cancel", job.id, actor="ann", reason="", now=NOON, changes=changes)
+
+    assert [event.verb for event in history.of(job)] == [verb]

@@ -163,7 +163,9 @@ def test_a_job_that_was_asked_to_stop_can_only_be_forced(
 ) -> None:
     job = running_job(cancel_requested_at=NOON)
 
-    assert admin_client.get(url(job, "cancel")).context["form"]["force"].value()
+    page = admin_client.get(url(job, "cancel"))
+    assert page.context["form"]["force"].value()
+    assert page.context["submit"] == "Stop by force"
     assert send(admin_client, job, "cancel").context["form"].errors["force"]
     assert send(admin_client, job, "cancel", force="on").status_code == 302
 

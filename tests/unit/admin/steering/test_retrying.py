@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from celery_jobman import JobTask
-from celery_jobman.models import Job, JobAction, Queue
+from celery_jobman.models import Job, JobAction, Queue, Step, StepState
 from celery_jobman.states import State
 from tests.factories import checkpoint, finished_job
 
@@ -120,3 +120,19 @@ def test_steps_are_shown_with_what_they_took_and_kept(admin_client: Client, url:
     assert (fetch.word, fetch.lasted, fetch.kept) == ("Succeeded", "5m", "8\xa0bytes")
     assert (load.word, load.lasted, load.kept) == ("Not run", "", "")
     assert load.effect == "sends <b>a mail</b>"
+
+
+def test_a_step_that_failed_tells_how_long_why_and_how_far(
+    admin_client: Client, client_with: Any, url: Any
+) -> None:
+    job = _job()
+    values: Any = {"result": None, "finished_at": None, "error_message": "bad row"}
+    step = checkpoint(job, "load", state=StepState.FAILED, done=145, total=285)
+    Step.objects.filter(pk=step.pk).update(**values)
+
+    _fetch, load = admin_client.get(url(job, "retry_from")).context["choices"]
+    assert (load.word, load.lasted) == ("Failed", "5m")
+    assert (load.kept, load.error) == ("145 of 285 (50%)", "bad row")
+
+    client = client_with("view_job", "retry_job")
+    assert "bad row" not in client.get(url(job, "retry_from")).content.decode()

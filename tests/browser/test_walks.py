@@ -25,10 +25,11 @@ OFFERED = re.compile(r"^(Cancel|Retry|Edit and retry|Priority|Reschedule)\b")
 OFFERS = {
     "reader": [],
     "canceller": ["Cancel…"],
-    "retrier": ["Retry", "Retry from step…"],
+    "retrier": ["Retry", "Retry later or elsewhere…", "Retry from step…"],
     "root": [
         "Cancel…",
         "Retry",
+        "Retry later or elsewhere…",
         "Retry from step…",
         "Edit and retry…",
         "Priority…",

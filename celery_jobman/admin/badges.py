@@ -62,7 +62,9 @@ def of(job: Job, now: datetime | None = None, *, orphaned: bool = False) -> Badg
     """
     moment = now or timezone.now()
     if job.state == State.RUNNING and orphaned:
-        return Badge("question", "warn", _("Running, worker silent"))
+        asked = job.cancel_requested_at is not None
+        word = _("Cancelling, worker silent") if asked else _("Running, worker silent")
+        return Badge("question", "warn", word)
     if job.state == State.RUNNING and job.cancel_requested_at:
         waited = short(moment - job.cancel_requested_at)
         return Badge("stopping", "warn", _("Cancelling (%(time)s)") % {"time": waited})

@@ -40,6 +40,8 @@ def test_a_job_whose_worker_is_dead_only_seems_to_run() -> None:
     job = unsaved_job(state=State.RUNNING)
 
     assert badges.of(job, NOON, orphaned=True) == ("question", "warn", "Running, worker silent")
+    job.cancel_requested_at = NOON
+    assert badges.of(job, NOON, orphaned=True).word == "Cancelling, worker silent"
     assert badges.of(job_in(State.FAILED), NOON, orphaned=True).word == "Failed"
 
 

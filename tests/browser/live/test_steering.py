@@ -58,7 +58,7 @@ def test_an_import_is_cancelled_at_its_next_checkpoint(shop: Shop, window: Windo
 
     wait_for_state(page, "Cancelled")
     (told,) = rows(region(page, "history"))
-    assert re.search(r"root .*Cancel.* the wrong list", told)
+    assert re.search(r"root .*Asked to stop.* the wrong list", told)
     assert "Cancelled" in rows(region(page, "attempts"))[0]
 
 
@@ -72,8 +72,7 @@ def test_a_job_without_checkpoints_is_cancelled_by_force(shop: Shop, window: Win
     page.get_by_role("link", name="Cancel…").click()
     submit(page, "Cancel the job", "it sleeps")
     page.get_by_role("link", name="Force…").click()
-    page.get_by_role("checkbox", name="By force").check()
-    submit(page, "Cancel the job", "it still sleeps")
+    submit(page, "Stop by force", "it still sleeps")
 
     wait_for_state(page, "Cancelled")
     history = "\n".join(rows(region(page, "history")))

@@ -59,7 +59,7 @@ def test_a_killed_worker_is_told_of_and_made_up_for(
     progress(page, 4)
 
     shop.worker.kill()
-    wait_for(page, re.compile(r"last seen .* (a live worker takes|no worker is alive to take) it back"))
+    wait_for(page, re.compile(r"last seen .*(a live worker takes|no worker is alive to take) it"))
     assert shop.worker.is_alive  # the one that came in its place
 
     wait_for_state(page, "Succeeded")

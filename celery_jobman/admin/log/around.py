@@ -29,14 +29,15 @@ BACK = 200
 
 def tail(log: Log, count: int = TAIL) -> Portion:
     """Return the last hits, of those that are near enough to the end."""
-    newest = _rows(log.everything.order_by("-id")[: reading.REACH])[::-1]
+    newest = _ids(log.everything.order_by("-id")[: reading.REACH])[::-1]
     if not newest:
         return Portion([], 0)
-    first, last = newest[0][0], newest[-1][0]
+    first, last = newest[0], newest[-1]
     hits = log.wanted.filter(id__gte=first, id__lte=last).order_by("-id")
     found = list(hits.values_list("id", flat=True)[: _most(count)])
-    lines, _all = _around(log, _own(log, newest), found, newest=True)
-    return _grouped(lines, _own(log, newest), found, last)
+    own = _own(log, newest)
+    lines, _all = _around(log, own, found, newest=True)
+    return _grouped(lines, own, found, last)
 
 
 def between(log: Log, cursor: int, end: int | None = None, limit: int = PORTION) -> Portion:
@@ -48,20 +49,20 @@ def between(log: Log, cursor: int, end: int | None = None, limit: int = PORTION)
     ahead = log.everything.filter(id__gt=cursor)
     if end is not None:
         ahead = ahead.filter(id__lt=end)
-    rows = _rows(ahead[: reading.REACH + 1])
-    if not rows:
+    coming = _ids(ahead[: reading.REACH + 1])
+    if not coming:
         return Portion([], cursor)
-    through, rows = len(rows) <= reading.REACH, rows[: reading.REACH]
-    last = rows[-1][0]
-    back = _rows(log.everything.filter(id__lte=cursor).order_by("-id")[:BACK])[::-1]
+    through, coming = len(coming) <= reading.REACH, coming[: reading.REACH]
+    last = coming[-1]
+    back = _ids(log.everything.filter(id__lte=cursor).order_by("-id")[:BACK])[::-1]
     old = _own(log, back)[-2 * NEAR :]
     # A hit just before the cursor lacks the lines after it, which come only now.
-    first, most = next(iter(old[-NEAR:]), cursor), _most(limit)
+    first, most = next(iter(old[-NEAR:]), coming[0]), _most(limit)
     hits = log.wanted.filter(id__gte=first, id__lte=last).values_list("id", flat=True)
     found = list(hits[:most])
     if len(found) == most:
         last, through = found[-1], False
-    ids = [*old, *(key for key in _own(log, rows) if key <= last)]
+    ids = [*old, *(key for key in _own(log, coming) if key <= last)]
     lines, whole = _around(log, ids, found)
     if not whole:
         last, through = lines[-1].id, False
@@ -72,13 +73,17 @@ def _most(limit: int) -> int:
     return min(max(limit, FEWEST), HITS)
 
 
-def _rows(lines: QuerySet[LogLine]) -> list[tuple[int, int]]:
-    return list(lines.values_list("id", "attempt"))
+def _ids(lines: QuerySet[LogLine]) -> list[int]:
+    # Nothing but the id: the index on (job, id) has it, and is read alone.
+    return list(lines.values_list("id", flat=True))
 
 
-def _own(log: Log, rows: Iterable[tuple[int, int]]) -> list[int]:
-    """Return the ids of the lines that are of the chosen attempt."""
-    return [key for key, attempt in rows if log.attempt in {None, attempt}]
+def _own(log: Log, ids: list[int]) -> list[int]:
+    """Return those of the ids, which ascend, that are of the chosen attempt."""
+    if log.attempt is None or not ids:
+        return ids
+    own = log.everything.filter(attempt=log.attempt, id__gte=ids[0], id__lte=ids[-1])
+    return _ids(own)
 
 
 def _around(

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from celery import Celery, Task
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_unknown", set())
+
+
 def test_a_task_that_is_known_is_found_without_an_import(
     app: Celery, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -179,10 +179,11 @@ def _step(subject: Subject, row: Step) -> Span:
     succeeded = row.state == StepState.SUCCEEDED
     reused = succeeded and row.attempt < subject.job.attempt
     note = _("reused by attempt %(number)s") % {"number": subject.job.attempt} if reused else ""
+    standing = _standing(subject, row)
     return Span(
         name=visible(row.name),
-        word=str(StepState(row.state).label),
-        tone=TONES[StepState(row.state)],
+        word=str(standing.label),
+        tone=TONES[standing],
         attempt=row.attempt,
         begins=row.started_at,
         ends=_end(subject, row),
@@ -191,11 +192,24 @@ def _step(subject: Subject, row: Step) -> Span:
     )
 
 
+def _standing(subject: Subject, row: Step) -> StepState | Outcome:
+    """Return how a step stands; one in whose middle its attempt ended ended as that did."""
+    of = _attempt_of(subject, row)
+    if row.state == StepState.RUNNING and of is not None:
+        return Outcome(of.outcome)
+    return StepState(row.state)
+
+
+def _attempt_of(subject: Subject, row: Step) -> Attempt | None:
+    """Return the attempt that wrote a step last, once it has ended."""
+    return next((each for each in subject.attempts if each.number == row.attempt), None)
+
+
 def _end(subject: Subject, row: Step) -> datetime | None:
     """Return when a step ended; a step of an attempt that ended ended with it at the latest."""
     if row.finished_at:
         return max(row.finished_at, row.started_at)
-    of = next((each for each in subject.attempts if each.number == row.attempt), None)
+    of = _attempt_of(subject, row)
     if of is not None:
         return max(of.finished_at, row.started_at)
     runs = subject.job.state == State.RUNNING and row.attempt == subject.job.attempt

@@ -67,12 +67,13 @@ def test_the_table_tells_the_same_as_the_drawing() -> None:
     assert [(line.name, line.ran) for line in lines] == [("Attempt 1", "5m"), ("a", "5m")]
 
 
-def test_a_step_left_open_ends_with_its_attempt() -> None:
+@pytest.mark.parametrize("outcome", [Outcome.CANCELLED, Outcome.INTERRUPTED, Outcome.FAILED])
+def test_a_step_left_open_ends_with_its_attempt_and_as_it_did(outcome: Outcome) -> None:
     job = finished_job()
-    attempt(job)
+    attempt(job, outcome=outcome)
     checkpoint(job, "rows", state=StepState.RUNNING, finished_at=None)
 
-    assert "rows, Running, ran 5m" in labels(job)
+    assert f"rows, {outcome.label}, ran 5m" in labels(job)
 
 
 def lost_twice(**fields: Any) -> Job:

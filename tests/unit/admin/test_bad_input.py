@@ -128,7 +128,9 @@ def test_a_standing_that_makes_no_sense_does_nothing(admin_client: Client, attem
 
 def test_ten_megabytes_of_arguments_make_no_large_page(admin_client: Client) -> None:
     many = [{"sku": number, "token": "hush"} for number in range(300_000)]
-    job = finished_job(args=json.dumps(many), result=json.dumps(many))
+    job = finished_job(args=json.dumps(many))
+    job.result = job.args  # by itself: MariaDB takes 16 MB in one statement
+    job.save(update_fields=["result"])
     assert len(job.args) > 10_000_000
 
     page = admin_client.get(_url(job, "change")).content

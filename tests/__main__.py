@@ -1,9 +1,10 @@
 """Run the tests on every database found: ``python -m tests [FOLDER …] [-- PYTEST OPTIONS]``.
 
 ``unit`` and ``integration`` run once per database; the other folders choose their servers
-themselves and run once.  A database without a server is skipped with its reason, or is a
-failure where ``JOBMAN_TEST_REQUIRE_SERVERS=1``.  The exit status is 0 if something
-passed and nothing failed.
+themselves and run once.  ``acceptance`` mostly waits, for workers to start, to be missed and to
+be made up for, so it runs beside all others; what it prints comes at its end.  A database
+without a server is skipped with its reason, or is a failure where
+``JOBMAN_TEST_REQUIRE_SERVERS=1``.  The exit status is 0 if something passed and nothing failed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,9 +26,11 @@ from tests import databases, servers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import IO
 
 TESTS = Path(__file__).parent
 PER_DATABASE = ("unit", "integration")
+ASIDE = "acceptance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +56,15 @@ def main(arguments: list[str]) -> int:
     own, options = _split(arguments)
     asked = _parser().parse_args(own)
     folders = asked.folders or _folders()
-    parts = [
-        *_per_database(asked.database or databases.NAMES, folders, options),
-        *_once(folders, options),
-    ]
+    aside = [folder for folder in folders if folder == ASIDE and len(folders) > 1]
+    folders = [folder for folder in folders if folder not in aside]
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        waiting = [beside.submit(_aside, folder, options) for folder in aside]
+        parts = [
+            *_per_database(asked.database or databases.NAMES, folders, options),
+            *_once(folders, options),
+            *(each.result() for each in waiting),
+        ]
     _sum_up(parts)
     return int(any(part.failed for part in parts) or not any(part.passed for part in parts))
 
@@ -100,14 +109,36 @@ def _once(folders: list[str], options: list[str]) -> list[Part]:
     return [_pytest("the rest", "sqlite", rest, options)] if rest else []
 
 
-def _pytest(title: str, database: str, folders: list[str], options: list[str]) -> Part:
-    print(f"\n{title}: pytest {' '.join(folders)}", flush=True)  # noqa: T201 - a command
+def _aside(folder: str, options: list[str]) -> Part:
+    """Run a folder while others run, and print what it said when it is through."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        part = _pytest(folder, "sqlite", [folder], options, output)
+        output.seek(0)
+        sys.stdout.write(output.read())
+        sys.stdout.flush()
+    return part
+
+
+def _pytest(
+    title: str,
+    database: str,
+    folders: list[str],
+    options: list[str],
+    output: IO[str] | None = None,
+) -> Part:
+    print(f"\n{title}: pytest {' '.join(folders)}", flush=True, file=output)
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "record.json"
         environment = {"JOBMAN_TEST_DATABASE": database, "JOBMAN_TEST_RECORD": str(record)}
         paths = [str(TESTS / folder) for folder in folders]
         command = [sys.executable, "-m", "pytest", *paths, *options]
-        status = subprocess.run(command, env=os.environ | environment, check=False).returncode
+        status = subprocess.run(
+            command,
+            env=os.environ | environment,
+            check=False,
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+        ).returncode
         counts = json.loads(record.read_text()) if record.exists() else {}
     if options and status == pytest.ExitCode.NO_TESTS_COLLECTED:
         status = 0  # the options chose tests of other parts

@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django.db import connections
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
@@ -24,7 +25,7 @@ from celery_jobman.core import attempts
 from celery_jobman.core.endings import Ending, Fault, Run
 from celery_jobman.exceptions import ClaimLost, JobLost, JobPoisoned
 from celery_jobman.models import Job, Outcome, Worker
-from celery_jobman.models.database import DatabaseClock
+from celery_jobman.models.database import DatabaseClock, atomic, using
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -65,7 +66,26 @@ def rescue_lost(
     quiet = silence or settings().worker_lost_after
     orphaned = _orphaned(quiet, now)
     rows = Job.objects.filter(orphaned).without_payloads().order_by("started_at")[:limit]
-    return [done for job in rows if (done := lose(job, _DEAD, now=moment, guard=orphaned))]
+    return [done for job in rows if (done := _lose_if_free(job, moment, orphaned))]
+
+
+def _lose_if_free(job: Job, now: datetime, orphaned: Q) -> Rescued | None:
+    """Take a job back, unless a transaction holds its row.
+
+    A worker that froze in the middle of an atomic step keeps the row locked.  Waiting for it
+    would hold up everything else that the rescuer does, its own sign of life included.
+    """
+    with atomic():
+        if not _is_free(job):
+            return None
+        return lose(job, _DEAD, now=now, guard=orphaned)
+
+
+def _is_free(job: Job) -> bool:
+    if not connections[using()].features.has_select_for_update_skip_locked:
+        return True
+    mine = Job.objects.filter(pk=job.pk).using(using()).select_for_update(skip_locked=True)
+    return bool(mine.values_list("pk"))
 
 
 _DEAD = "its worker stopped giving signs of life"

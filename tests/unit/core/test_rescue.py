@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from celery_jobman.core import rescue
@@ -45,6 +46,25 @@ def test_a_silent_workers_job_is_put_back() -> None:
     job.refresh_from_db()
     assert (job.state, job.available_at, job.trigger) == (State.SCHEDULED, NOON, "rescue")
     assert (job.worker_id, job.pid, job.failures, job.crashes) == (None, None, 1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_a_transaction_holds_is_left_alone_and_holds_up_no_other() -> None:
+    if not connection.features.has_select_for_update_skip_locked:
+        pytest.skip("the database has no SKIP LOCKED")
+    frozen, free = held_job(), held_job()
+    stranger = connection.copy("stranger")
+    try:
+        stranger.set_autocommit(False)
+        with stranger.cursor() as cursor:
+            row = Job._meta.pk.get_db_prep_value(frozen.id, stranger)
+            cursor.execute("SELECT id FROM jobman_job WHERE id = %s FOR UPDATE", [row])
+        assert [entry.job_id for entry in rescued()] == [free.id]
+        stranger.rollback()
+    finally:
+        stranger.close()
+
+    assert [entry.job_id for entry in rescued()] == [frozen.id]
 
 
 def test_the_lost_attempt_says_who_ran_it() -> None:
@@ -203,7 +223,7 @@ def test_limit_takes_the_longest_running_first() -> None:
 def test_one_rescue_is_one_read_and_four_statements_a_job(budget: Budget) -> None:
     held_job()
 
-    with budget(4):
+    with budget(5):
         rescued()
 
 

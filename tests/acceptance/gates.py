@@ -98,10 +98,11 @@ def reached(moment: str) -> None:
     """Stand still here if the test armed this moment for the job that runs."""
     folder = os.environ.get(FOLDER)
     if folder:
-        Gate(folder=Path(folder), tag=_tag(), moment=moment).pass_through()
+        Gate(folder=Path(folder), tag=tag(), moment=moment).pass_through()
 
 
-def _tag() -> str:
+def tag() -> str:
+    """Return what gates of the job, or the process, that runs here are called by."""
     task = celery.current_task
     arguments = task.request.args if task and task.request.id else None
     return str(arguments[0]) if arguments else os.environ.get(ROLE, "nobody")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from celery_jobman.testing.localnodes import LocalWorker, wait_until
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _numbers = itertools.count(1)
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 FINAL = {"succeeded", "failed", "cancelled", "skipped"}
 
 
@@ -103,7 +106,7 @@ class Project:
         """Wait until ``question`` is answered with yes."""
         assert wait_until(question, timeout=timeout), f"no after {timeout:g} s\n{self.report()}"
 
-    def worker(
+    def worker(  # noqa: PLR0913 - all are keywords, and have defaults
         self,
         *,
         pool: str = "prefork",
@@ -111,15 +114,22 @@ class Project:
         wait: bool = True,
         options: tuple[str, ...] = (),
         settings: Mapping[str, Any] = QUICK,
+        celery: Mapping[str, Any] = NOTHING,
+        environment: Mapping[str, str] = NOTHING,
     ) -> ProjectWorker:
         """Start a worker of this queue; it is killed with all its processes after the test.
 
-        ``settings`` is the project's ``JOBMAN``, for this worker.
+        ``settings`` is the project's ``JOBMAN``, for this worker; ``celery`` more of its
+        settings.
         """
         number = len(self.workers) + 1
         worker = ProjectWorker(
             _command(f"{self.queue}-{number}", pool, concurrency, self.queue, options),
-            env=self.environment(role=f"worker {number}", settings=settings),
+            env={
+                **self.environment(role=f"worker {number}", settings=settings),
+                "JOBMAN_ACCEPTANCE_MORE_SETTINGS": json.dumps(dict(celery)),
+                **environment,
+            },
         )
         self.workers.append(worker)
         worker.start()
@@ -131,9 +141,9 @@ class Project:
         """Return the environment of a process of the project that tests talk to by its role."""
         return self.stack.environment(role=role, folder=self.folder, settings=settings)
 
-    def another_driver(self) -> Driver:
+    def another_driver(self, role: str = "driver") -> Driver:
         """Return a second process of the project, such as one that is to be killed."""
-        return Driver(self.environment(role="driver"))
+        return Driver(self.environment(role=role))
 
     def report(self, job_id: str | None = None) -> str:
         """Describe everything that may explain a failure."""

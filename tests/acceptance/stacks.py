@@ -106,6 +106,11 @@ class Stacks:
         self._nodes.append(node)
         node.ready()
 
+    def server(self, kind: str) -> LocalContainer:
+        """Return the server that all stacks with a ``kind`` of broker or database share."""
+        server: LocalContainer = self._shared[kind]
+        return server
+
     def close(self) -> None:
         """End every server."""
         for node in self._nodes:

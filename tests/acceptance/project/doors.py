@@ -5,20 +5,34 @@ from __future__ import annotations
 import io
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 
 from celery_jobman import actions
 from celery_jobman.models import Attempt, Job, LogLine, Step, Worker
-from celery_jobman.runtime import broker
+from celery_jobman.runtime import broker, messages
+from celery_jobman.states import State
+from tests.acceptance import gates
 from tests.acceptance.project import tasks
 from tests.acceptance.project.celery import app
 from tests.acceptance.project.effects.models import Effect
 
 if TYPE_CHECKING:
     from django.db.models import Model, QuerySet
+
+
+#: Statements that return statements, one for each connection.
+CUT_POSTGRESQL = """
+SELECT format('SELECT pg_terminate_backend(%s)', pid) FROM pg_stat_activity
+WHERE pid <> pg_backend_pid() AND datname = current_database()
+"""
+CUT_MARIADB = """
+SELECT concat('KILL CONNECTION ', id) FROM information_schema.processlist
+WHERE id <> connection_id() AND db = database()
+"""
 
 
 def enqueue(task: str, arguments: list[Any], **options: Any) -> str:
@@ -29,6 +43,63 @@ def enqueue(task: str, arguments: list[Any], **options: Any) -> str:
 def enqueue_many(task: str, argument_lists: list[list[Any]], **options: Any) -> list[str]:
     """Call a task's ``apply_async`` once for each list of arguments."""
     return [enqueue(task, arguments, **options) for arguments in argument_lists]
+
+
+def enqueue_in_transaction(task: str, arguments: list[Any], **options: Any) -> str:
+    """Enqueue a job inside a transaction, as a web request does; pass a gate before its end."""
+    with transaction.atomic():
+        job_id = enqueue(task, arguments, **options)
+        gates.reached("before the commit")
+    return job_id
+
+
+def deliver_again(job_id: str) -> None:
+    """Publish the message again that a job was, or will be, begun by."""
+    row = Job.objects.get(pk=job_id)
+    row.attempt -= row.state not in {State.QUEUED, State.SCHEDULED}
+    broker.publish(row)
+
+
+def cut_connections() -> None:
+    """Cut every connection to the database but this one."""
+    execute_all = {"postgresql": CUT_POSTGRESQL, "mysql": CUT_MARIADB}[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(execute_all)
+        for (statement,) in cursor.fetchall():
+            with suppress(OperationalError):  # it has gone by itself
+                cursor.execute(statement)
+
+
+def depth(queue: str) -> int:
+    """Count the messages that wait in the broker."""
+    return broker.depth(queue, app)
+
+
+def ledger(queue: str) -> dict[str, dict[str, Any]]:
+    """Return every job of a queue by its tag, with its attempts and effects."""
+    entries = (_entry(row) for row in Job.objects.filter(queue=queue))
+    return {entry["tag"]: entry for entry in entries}
+
+
+def _entry(row: Job) -> dict[str, Any]:
+    columns = ("id", "task", "state", "attempt", "finished_at", "worker_id", "dispatch_error")
+    entry = {name: getattr(row, name) for name in columns} | {"id": str(row.id)}
+    entry["tag"] = messages.decode(row.args)[0]
+    return entry | {"attempts": attempts(str(row.id)), "effects": effects(str(row.id))}
+
+
+def orphans() -> dict[str, int]:
+    """Count rows that belong to nothing."""
+    running = Job.objects.filter(state=State.RUNNING)
+    jobs = Job.objects.values("id")
+    return {
+        "running jobs without a worker": running.exclude(
+            worker_id__in=Worker.objects.filter(stopped_at=None).values("id")
+        ).count(),
+        "attempts of no job": Attempt.objects.exclude(job_id__in=jobs).count(),
+        "steps of no job": Step.objects.exclude(job_id__in=jobs).count(),
+        "lines of no job": LogLine.objects.exclude(job_id__in=jobs).count(),
+    }
 
 
 def send_again(job_id: str, times: int) -> None:
@@ -111,6 +182,12 @@ def execute(statement: str) -> None:
     """Send a statement to the database."""
     with connection.cursor() as cursor:
         cursor.execute(statement)
+
+
+def last_signs(queue: str) -> dict[str, float]:
+    """Return when each of a queue's workers was seen last, in seconds, by the database's clock."""
+    consuming = [row for row in Worker.objects.all() if queue in row.queues]
+    return {row.hostname: row.seen_at.timestamp() for row in consuming}
 
 
 def _rows(rows: QuerySet[Model]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from tests.acceptance.project import databases
+from tests.acceptance.project import databases, troubles
 
 SECRET_KEY = "only for tests"
 USE_TZ = True
@@ -26,3 +26,6 @@ CELERY_RESULT_BACKEND = os.environ.get("JOBMAN_ACCEPTANCE_RESULT_URL") or None
 CELERY_TASK_DEFAULT_QUEUE = os.environ.get("JOBMAN_ACCEPTANCE_QUEUE", "celery")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+
+globals().update(json.loads(os.environ.get("JOBMAN_ACCEPTANCE_MORE_SETTINGS", "{}")))
+troubles.install()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from celery import shared_task
 
 from celery_jobman import JobTask, current_job, progress
+from tests.acceptance import deeds
 from tests.acceptance.gates import reached
 from tests.acceptance.project.effects.models import Effect
 
@@ -25,6 +26,14 @@ def effect(name: str) -> str:
     job = current_job()
     assert job is not None
     Effect.objects.create(job=job.id, attempt=job.attempt, name=name)
+    return name
+
+
+def deed(name: str) -> str:
+    """Do something in a world that is not the database: it stays whatever is rolled back."""
+    job = current_job()
+    assert job is not None
+    deeds.note(job=str(job.id), attempt=job.attempt, name=name)
     return name
 
 
@@ -79,6 +88,38 @@ def _pack() -> str:
     effect("pack")
     reached("inside a step")
     return "packed"
+
+
+#: So long that it does not fit into a page of SQLite's that has room.
+LONG = "x" * 20_000
+
+
+@shared_task(base=JobTask, bind=True, max_attempts=4, backoff=0)
+def passage(self: Any, _tag: str) -> str:
+    """Go the way of :func:`voyage`, with effects outside the database and long results."""
+    self.step("pack", _pack_outside)
+    self.step("ship", _ship, atomic=True)
+    for stop in self.iterate("stops", ["a", "b", "c", "d", "e", "f"], every=2):
+        deed(f"stop {stop}")
+    self.step("close", deed, "close")
+    return LONG
+
+
+def _pack_outside() -> str:
+    deed("pack")
+    reached("inside a step")
+    return LONG
+
+
+def _ship() -> str:
+    effect("ship")
+    return LONG
+
+
+@shared_task(base=JobTask)
+def knock(_tag: str) -> None:
+    """Have one effect outside the database."""
+    deed("knock")
 
 
 @shared_task(base=JobTask, bind=True)

@@ -1,0 +1,107 @@
+"""The books of a scene: what was accepted, begun and ended, and what came of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from tests.acceptance import deeds
+
+if TYPE_CHECKING:
+    from tests.acceptance.faults.cells import Cell
+    from tests.acceptance.faults.scenes import Scene
+    from tests.acceptance.gates import NeverReached
+
+#: What the task of most moments does, each at least once, and what it does exactly once.
+ALL = {"pack", "ship", "close", *(f"stop {stop}" for stop in "abcdef")}
+EXACTLY_ONCE = {"ship"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """All that is left of a scene, read once."""
+
+    rows: dict[str, dict[str, Any]]
+    tags: dict[str, str]
+    deeds: list[dict[str, Any]]
+    orphans: dict[str, int]
+    missed: dict[str, NeverReached]
+    report: str
+
+    @classmethod
+    def of(cls, scene: Scene) -> Books:
+        rows = scene.rows()
+        return cls(
+            rows=rows,
+            tags=dict(scene.tags),
+            deeds=[*deeds.noted(scene.project.folder), *_effects(rows)],
+            orphans=scene.project.driver.call("orphans"),
+            missed=dict(scene.missed),
+            report=scene.project.report(),
+        )
+
+    def check(self) -> None:
+        """Check what must hold whatever happened."""
+        unended = {tag: row["state"] for tag, row in self.rows.items() if not row["finished_at"]}
+        assert unended == {}, self.report
+        assert set(self.orphans.values()) == {0}, self.orphans
+        for row in self.rows.values():
+            self._check_attempts(row)
+            self._check_deeds(row)
+
+    def check_cell(self, moment: str, cell: Cell) -> None:
+        """Check what became of the job that was held at one moment."""
+        if moment in self.missed:
+            raise self.missed[moment]
+        row = self.rows.get(self.tags[moment])
+        assert bool(row) == cell.accepted, "accepted" if row else "not accepted"
+        if not row:
+            return
+        outcomes = tuple(attempt["outcome"] for attempt in row["attempts"])
+        assert outcomes in {cell.outcomes, cell.either}, f"{outcomes}\n{row}\n{self.report}"
+        assert row["state"] == outcomes[-1]
+        repeated = self._repeated(row)
+        assert cell.repeats <= repeated, f"not repeated: {cell.repeats - repeated}"
+        excess = repeated - cell.repeats - cell.may_repeat
+        assert excess == set(), f"repeated: {excess}"
+
+    def _check_attempts(self, row: dict[str, Any]) -> None:
+        attempts = row["attempts"]
+        assert [attempt["number"] for attempt in attempts] == [*range(1, len(attempts) + 1)]
+        assert row["attempt"] == len(attempts)
+        for before, after in pairwise(attempts):
+            self._check_succession(before, after)
+        ends = [attempt["outcome"] for attempt in attempts if attempt["outcome"] == row["state"]]
+        assert len(ends) == 1 or row["state"] == "failed", f"{row} ended {len(ends)} times"
+
+    def _check_succession(self, before: dict[str, Any], after: dict[str, Any]) -> None:
+        lost = before["outcome"] == "lost"
+        assert after["trigger"] == ("rescue" if lost else "automatic")
+        if lost:
+            assert (after["worker_id"], after["pid"]) != (before["worker_id"], before["pid"])
+
+    def _check_deeds(self, row: dict[str, Any]) -> None:
+        done = self._counts(row, "name", "attempt")
+        assert set(done.values()) <= {1}, f"done twice in one attempt: {done}"
+        names = self._counts(row, "name")
+        for name in EXACTLY_ONCE:
+            assert names[(name,)] <= 1, f"{name} was done {names[(name,)]} times"
+        if row["task"].endswith(".passage") and row["state"] == "succeeded":
+            assert {name for (name,) in names} == ALL
+        if row["task"].endswith(".knock"):
+            assert names == {("knock",): 1}
+
+    def _repeated(self, row: dict[str, Any]) -> set[str]:
+        if row["task"].endswith(".failing"):
+            return set()  # repeats itself
+        return {name for (name,), count in self._counts(row, "name").items() if count > 1}
+
+    def _counts(self, row: dict[str, Any], *columns: str) -> Counter[tuple[Any, ...]]:
+        mine = [deed for deed in self.deeds if deed["job"] == row["id"]]
+        return Counter(tuple(deed[column] for column in columns) for deed in mine)
+
+
+def _effects(rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [effect for row in rows.values() for effect in row["effects"]]

@@ -1,0 +1,116 @@
+"""The cells of the matrix: what must become of a job, or why a fault has no meaning there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from tests.acceptance.faults.moments import (
+    ATOMIC,
+    BODY,
+    CANCEL,
+    CLAIMED,
+    FINISHING,
+    LINK,
+    MOMENTS,
+    RETRY,
+    STEP,
+    WEB,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """What must have become of one job."""
+
+    #: How its attempts ended, in order.  None at all: the job was never accepted.
+    outcomes: tuple[str, ...]
+    #: How they may have ended as well, where two things race that nobody can hold.
+    either: tuple[str, ...] = ()
+    #: Effects that are there once for each of two attempts.
+    repeats: frozenset[str] = frozenset()
+    #: Effects that may be, but need not.
+    may_repeat: frozenset[str] = frozenset()
+
+    @property
+    def accepted(self) -> bool:
+        return bool(self.outcomes)
+
+    def __str__(self) -> str:
+        ways = [", ".join(way) for way in (self.outcomes, self.either) if way]
+        return " *or* ".join(ways) or "refused"
+
+
+#: A cell that does not apply is the sentence that says why.
+Cells = dict[str, Cell | str]
+
+
+def cells(*layers: Mapping[str, Cell | str]) -> Cells:
+    """Lay the later over the earlier; nothing may be left empty."""
+    found: Cells = {LINK: NOT_OURS}
+    for layer in layers:
+        found |= layer
+    assert set(found) == set(MOMENTS), set(MOMENTS) ^ set(found)
+    return found
+
+
+def at(names: tuple[str, ...], cell: Cell | str) -> Cells:
+    return dict.fromkeys(names, cell)
+
+
+NOT_OURS: Final = (
+    "The links of a chain are sent by Celery, after the job has ended; chains that the database "
+    "joins are not built yet."
+)
+NO_WORKER: Final = "No worker has a part in it yet."
+NO_WEB: Final = "The web process has no part in it any more."
+NO_MESSAGE: Final = "There is no message yet that could come twice."
+NO_PROCESS: Final = "No pool process has begun it; it is not hit."
+OWN_TRANSACTION: Final = "The project's own transaction fails, with any package or without."
+
+ONCE: Final = Cell(outcomes=("succeeded",))
+AGAIN: Final = Cell(outcomes=("failed", "succeeded"))
+REFUSED: Final = Cell(outcomes=())
+CANCELLED: Final = at((CANCEL,), Cell(outcomes=("cancelled",)))
+RETRIED: Final = at((RETRY,), Cell(outcomes=("failed", "succeeded")))
+
+#: Whatever happens, the worker goes on with what it has.
+UNDISTURBED: Final = cells(at(tuple(MOMENTS), ONCE), at((LINK,), NOT_OURS), CANCELLED, RETRIED)
+UNBORN: Final = at(WEB, NO_WORKER)
+
+
+def ending_as(outcome: str, repeats: frozenset[str] = frozenset(), either: str = "") -> Cells:
+    """Every attempt in its body ends as ``outcome``, and another one goes on."""
+    other = (either, "succeeded") if either else ()
+    begun = Cell(outcomes=(outcome, "succeeded"), either=other)
+    return at(BODY, begun) | at(STEP, replace(begun, repeats=repeats))
+
+
+#: What the task does outside of its atomic step.
+TWICE: Final = frozenset({"pack", "close", *(f"stop {stop}" for stop in "abcdef")})
+PACK: Final = frozenset({"pack"})
+KILLED: Final = cells(
+    UNDISTURBED,
+    UNBORN,
+    ending_as("lost", PACK),
+    at((FINISHING,), Cell(outcomes=("lost", "succeeded"))),
+)
+TERMINATED: Final = cells(
+    KILLED, ending_as("interrupted", PACK, either="lost"), at((CLAIMED,), KILLED[CLAIMED])
+)
+#: It may do again what its successor did; the open transaction alone keeps its job from others.
+FROZEN: Final = cells(
+    KILLED,
+    at(tuple(BODY), Cell(outcomes=("lost", "succeeded"), may_repeat=TWICE)),
+    at(ATOMIC[1:], Cell(outcomes=("succeeded",), either=("lost", "succeeded"))),
+)
+STOPPED: Final = cells(UNDISTURBED, UNBORN, ending_as("interrupted"))
+
+NOT_BEGUN: Final = "No process has begun it that could write anything."
+WRITTEN: Final = "Its process writes nothing more."
+ONE_WRITER: Final = (
+    "SQLite has one writer: a job that is held inside its transaction would hold up the rest."
+)

@@ -1,0 +1,119 @@
+"""Switch a guard off and see who notices: ``python -m tests.acceptance.faults.mutations [NAME …]``.
+
+Each mutation is made in a copy of the source; the tests named with it run there.  A mutation
+that no test notices is a hole in the tests, and the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ROOT: Final = Path(__file__).parents[3]
+COPIED: Final = ("celery_jobman", "tests", "example_project", "docs", "pyproject.toml")
+CELLS: Final = "tests/acceptance/faults/test_faults.py"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutation:
+    """One guard, and how it is switched off."""
+
+    name: str
+    file: str
+    guard: str
+    instead: str
+    #: pytest's arguments, one run for each.
+    tests: tuple[tuple[str, ...], ...]
+
+    def make(self, root: Path) -> None:
+        path = root / self.file
+        source = path.read_text(encoding="utf-8")
+        assert source.count(self.guard) == 1, f"{self.name}: the guard is not in {self.file}"
+        path.write_text(source.replace(self.guard, self.instead), encoding="utf-8")
+
+
+MUTATIONS: Final = (
+    Mutation(
+        name="the state that a job may leave",
+        file="celery_jobman/core/transitions.py",
+        guard='{"id": job_id, "state": OneOf(tuple(sorted(allowed))), **at}',
+        instead='{"id": job_id, **at}',
+        tests=(
+            ("tests/unit/core/test_transitions.py", "tests/unit/core/test_attempts.py"),
+            ("tests/acceptance/test_cancel.py", "-k", "queued"),
+        ),
+    ),
+    Mutation(
+        name="the delivery that a claim names",
+        file="celery_jobman/core/attempts.py",
+        guard='at={"delivery": delivery, "attempt": run.number - 1},',
+        instead='at={"attempt": run.number - 1},',
+        tests=(("tests/unit/core/test_attempts.py", "tests/unit/core/test_rescheduling.py"),),
+    ),
+    Mutation(
+        name="redelivery",
+        file="celery_jobman/core/redelivery.py",
+        guard="if missing <= 0:",
+        instead="if missing is not None:",
+        tests=((CELLS, "-k", "broker_wiped and redis"),),
+    ),
+    Mutation(
+        name="the attempt that an end names",
+        file="celery_jobman/core/attempts.py",
+        guard='at={"attempt": run.number} | (',
+        instead="at={} | (",
+        tests=(
+            ("tests/unit/core/test_attempts.py",),
+            (CELLS, "-k", "frozen_worker and redis"),
+        ),
+    ),
+)
+
+
+def main(names: Iterable[str]) -> int:
+    """Try the mutations whose names contain one of ``names``, or all; return the exit status."""
+    wanted = list(names) or [""]
+    chosen = [each for each in MUTATIONS if any(name in each.name for name in wanted)]
+    noticed = {mutation.name: _noticed(mutation) for mutation in chosen}
+    for name, tests in noticed.items():
+        say(f"\nwithout {name}: {len(tests)} fail")
+        for test in tests:
+            say(f"  {test}")
+    return int(not all(noticed.values()))
+
+
+def _noticed(mutation: Mutation) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name in COPIED:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, root / name)
+        mutation.make(root)
+        return [test for tests in mutation.tests for test in _failing(root, tests)]
+
+
+def _failing(root: Path, tests: tuple[str, ...]) -> list[str]:
+    command = [sys.executable, "-m", "pytest", *tests, "-q", "-rfE", "--tb=no"]
+    environment = os.environ | {"PYTHONPATH": str(root), "JOBMAN_TEST_DATABASE": "sqlite"}
+    done = subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+    return re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+
+
+def say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - a command
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

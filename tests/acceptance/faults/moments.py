@@ -50,7 +50,12 @@ MOMENTS: Final = {
     ),
     FINISHING: Moment(says="The body has returned, its end is not written.", gate="finishing"),
     FINISHED: Moment(says="Its end is written, the process is not done.", gate="finished"),
-    CANCEL: Moment(says="It was asked to stop and has not yet.", gate="iteration:item", after=2),
+    CANCEL: Moment(
+        says="It was asked to stop and has not yet.",
+        gate="in a round of the march",
+        after=2,
+        task="march",
+    ),
     RETRY: Moment(
         says="It has failed and will be tried again; the process is not done.",
         gate="finished",

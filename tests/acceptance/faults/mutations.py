@@ -74,7 +74,7 @@ MUTATIONS: Final = (
         instead="at={} | (",
         tests=(
             ("tests/unit/core/test_attempts.py",),
-            (CELLS, "-k", "frozen_worker and redis"),
+            ("tests/acceptance/test_takeover.py", "-k", "quiet"),
         ),
     ),
 )

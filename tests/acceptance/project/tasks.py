@@ -116,6 +116,15 @@ def _ship() -> str:
     return LONG
 
 
+@shared_task(base=JobTask, bind=True)
+def march(self: Any, _tag: str) -> None:
+    """Go on for so long that it only ends when it is stopped."""
+    for number in self.iterate("rounds", range(10_000), every=1):
+        deed(f"round {number}")
+        reached("in a round of the march")
+        time.sleep(0.05)
+
+
 @shared_task(base=JobTask)
 def knock(_tag: str) -> None:
     """Have one effect outside the database."""

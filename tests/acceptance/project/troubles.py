@@ -75,7 +75,7 @@ def _watch(connection: Any, **_: Any) -> None:
 
 
 def _meet_deadlock(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001 - Django's signature
-    if sql.startswith(("INSERT INTO", "UPDATE")) and "jobman" in sql and _is_due():
+    if sql.startswith(("INSERT", "UPDATE", "WITH")) and "jobman" in sql and _is_due():
         sql, params, many = _DEADLOCKS[context["connection"].vendor], None, False
     return execute(sql, params, many, context)
 

@@ -73,6 +73,8 @@ OWN_TRANSACTION: Final = "The project's own transaction fails, with any package 
 
 ONCE: Final = Cell(outcomes=("succeeded",))
 AGAIN: Final = Cell(outcomes=("failed", "succeeded"))
+#: The next write is the task's own, and may come before the trouble or after it.
+PERHAPS_AGAIN: Final = Cell(outcomes=("succeeded",), either=("failed", "succeeded"))
 REFUSED: Final = Cell(outcomes=())
 CANCELLED: Final = at((CANCEL,), Cell(outcomes=("cancelled",)))
 RETRIED: Final = at((RETRY,), Cell(outcomes=("failed", "succeeded")))

@@ -71,7 +71,8 @@ def _shift_clock(by: timedelta) -> None:
 
 def _watch(connection: Any, **_: Any) -> None:
     trouble = _fill_disk if connection.vendor == "sqlite" else _meet_deadlock
-    connection.execute_wrappers.append(trouble)
+    if trouble not in connection.execute_wrappers:  # it was opened before, and closed
+        connection.execute_wrappers.append(trouble)
 
 
 def _meet_deadlock(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001 - Django's signature

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import kombu
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Seconds for which workers whose clocks differ look at one another.
 TOGETHER = 8
+#: Seconds after which Redis takes an unacknowledged message for lost.
+VISIBILITY = 2
 
 
 def kill_the_pool(scene: Scene) -> None:
@@ -108,6 +111,8 @@ def deliver_twice(scene: Scene) -> None:
 
 def forget_who_has_it(scene: Scene) -> None:
     """Wait until Redis gives the unacknowledged messages to somebody else."""
+    # A worker looks for them when it starts, and then only every hundred seconds.
+    time.sleep(VISIBILITY + 1)
     relief = scene.relieve()
     scene.project.wait(lambda: relief.logs().count("Message dropped") >= len(scene.gates))
     scene.release()

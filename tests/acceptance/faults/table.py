@@ -191,7 +191,7 @@ FAULTS: Final = (
         cells=cells(UNDISTURBED, UNBORN),
         celery={
             "CELERY_TASK_ACKS_LATE": True,
-            "CELERY_BROKER_TRANSPORT_OPTIONS": {"visibility_timeout": 2},
+            "CELERY_BROKER_TRANSPORT_OPTIONS": {"visibility_timeout": strikes.VISIBILITY},
         },
     ),
     Fault(

@@ -53,7 +53,7 @@ def dispatch_due(
     sent = 0
     for job in Job.objects.due(now)[:limit]:
         if _has_expired(job, now):
-            if expire(job.id, now=now):
+            if expire(job.id, now=now, delivery=job.delivery):
                 expired(job.id)
             continue
         outcome = dispatch(job, publish, now=now)
@@ -71,7 +71,7 @@ def dispatch(job: Job, publish: Publish, *, now: datetime) -> bool | None:
         again), None when somebody else moved the job first or it had expired.
     """
     if _has_expired(job, now):
-        expire(job.id, now=now)
+        expire(job.id, now=now, delivery=job.delivery)
         return None
     delivery = job.delivery + 1
     moved = transitions.try_move(

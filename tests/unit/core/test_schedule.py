@@ -7,6 +7,8 @@ import pytest
 
 from celery_jobman import signals
 from celery_jobman.core import attempts, schedule
+from celery_jobman.core.cancellation import cancel
+from celery_jobman.core.retries import retry
 from celery_jobman.core.schedule import (
     REFUSED_DELAY,
     dispatch,
@@ -200,6 +202,16 @@ def test_dispatching_one_expired_job_sends_nothing() -> None:
     assert dispatch(job, refuse, now=NOON) is None
     job.refresh_from_db()
     assert job.error_message == "it expired before a worker began it"
+
+
+def test_a_job_that_was_retried_since_it_was_read_does_not_expire() -> None:
+    job = scheduled_job(expires_at=NOON)
+    cancel(job.id, now=NOON)
+    retry(job.id, now=NOON)
+
+    assert dispatch(job, refuse, now=NOON) is None
+    job.refresh_from_db()
+    assert job.state == State.SCHEDULED
 
 
 @pytest.mark.parametrize("state", sorted({*FINAL, State.RUNNING}))

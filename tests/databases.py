@@ -22,6 +22,11 @@ from tests import servers
 NAMES: Final = ("sqlite", "postgresql", "mariadb")
 
 
+def asks_first() -> int:
+    """Return how many statements more a step's write is: MariaDB asks who holds the job."""
+    return int(chosen() == "mariadb")
+
+
 def chosen() -> str:
     """Return the name of the database this process tests with."""
     return os.environ.get("JOBMAN_TEST_DATABASE", "sqlite")

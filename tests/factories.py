@@ -99,5 +99,7 @@ def log_line(job: Job, message: str = "hello", **fields: Any) -> LogLine:
 
 
 def runner_of(job: Job, number: int = 1, **options: Any) -> StepRunner:
-    """Return the steps of one attempt."""
+    """Return the steps of the attempt of this number, which holds the job from now on."""
+    held = {"state": State.RUNNING, "started_at": EARLIER, "finished_at": None}
+    Job.objects.filter(pk=job.id).update(attempt=number, **held)
     return StepRunner(job.id, number, **options)

@@ -106,6 +106,26 @@ def insert(alias: str, model: type[Model], columns: Columns) -> None:
     _execute(alias, sql, _values(model, columns))
 
 
+def insert_while(
+    alias: str, model: type[Model], columns: Columns, other: type[Model], where: Columns
+) -> bool:
+    """Insert one row if, and only if, a row of another table matches.
+
+    Where a statement that reads the other row would lock it (MySQL, MariaDB) the question is
+    asked first, by itself.
+
+    Returns:
+        Whether the row was inserted.
+    """
+    if connections[alias].vendor == "mysql":
+        matches = other._default_manager.using(alias).filter(**as_lookups(where)).exists()
+        if matches:
+            insert(alias, model, columns)
+        return matches
+    sql = _insert_while_sql(alias, model, tuple(columns), other, _shape(where))
+    return bool(_execute(alias, sql, [*_values(model, columns), *_values(other, where)]))
+
+
 def columns_of(row: Model) -> dict[str, Any]:
     """Return the columns of an unsaved row that hold something, for :func:`insert`."""
     values = ((name, getattr(row, name)) for name in _fields(type(row)))
@@ -180,6 +200,21 @@ def _condition(column: str, pattern: int) -> str:
 def _fused_sql(alias: str, update_sql: str, model: type[Model], names: tuple[str, ...]) -> str:
     into, marks = _into(alias, model, names)
     return f"WITH moved AS ({update_sql} RETURNING 1) INSERT INTO {into} SELECT {marks} FROM moved"  # noqa: S608 - as above
+
+
+@cache
+def _insert_while_sql(
+    alias: str,
+    model: type[Model],
+    names: tuple[str, ...],
+    other: type[Model],
+    where: tuple[tuple[str, int], ...],
+) -> str:
+    quote, fields = connections[alias].ops.quote_name, _fields(other)
+    into, marks = _into(alias, model, names)
+    conditions = [_condition(quote(str(fields[name].column)), pattern) for name, pattern in where]
+    table = quote(other._meta.db_table)
+    return f"INSERT INTO {into} SELECT {marks} FROM {table} WHERE {' AND '.join(conditions)}"  # noqa: S608 - as above
 
 
 def _into(alias: str, model: type[Model], names: tuple[str, ...]) -> tuple[str, str]:

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import IntegrityError, connections, transaction
+from django.db.models import Exists
 from django.utils import timezone
 
-from celery_jobman.core import moments
+from celery_jobman.core import moments, statements
 from celery_jobman.core.attempts import is_ours
 from celery_jobman.core.encoding import clean, encode
 from celery_jobman.core.iterations import Iteration
@@ -17,6 +18,7 @@ from celery_jobman.exceptions import ClaimLost, StepConflict
 from celery_jobman.models import Job, Step, StepState
 from celery_jobman.models.database import atomic, home, route, using
 from celery_jobman.models.step import STEP_LENGTH
+from celery_jobman.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -225,47 +227,53 @@ class StepRunner:
         return json.loads(text)
 
     def save(self, path: str, **columns: Any) -> None:
-        """Write a step's row in one statement.
+        """Write a step's row in one statement, if this attempt still holds the job.
 
         Raises:
-            ClaimLost: A later attempt has written the step.  Nothing was written.
+            ClaimLost: It does not.  Nothing was written.
         """
-        known = self.rows.get(path)
         columns["attempt"] = self.number
-        if known is None:
-            self._reach(lambda: self._insert(path, columns))
-        else:
-            self._reach(lambda: self._update(known, columns))
+        self.rows[path] = self._reach(lambda: self._write(path, self.rows.get(path), columns))
 
-    def _insert(self, path: str, columns: dict[str, Any]) -> None:
+    def _write(self, path: str, known: Step | None, columns: dict[str, Any]) -> Step:
+        if known is None:
+            return self._insert(path, columns)
+        if not self._update(path, columns):
+            # Its row was deleted while the attempt ran.
+            old = {name: getattr(known, name) for name in ("started_at", "state")}
+            return self._insert(path, {**old, **columns})
+        for name, value in columns.items():
+            setattr(known, name, value)
+        return known
+
+    def _insert(self, path: str, columns: dict[str, Any]) -> Step:
         row = Step(job_id=self.job_id, name=path, position=self._seen[path], **columns)
+        values, mine = statements.columns_of(row), self._mine
         try:
             with atomic():
-                row.save(force_insert=True, using=using())
+                written = statements.insert_while(using(), Step, values, Job, mine)
         except IntegrityError:
-            live = Step.objects.filter(job_id=self.job_id, name=path, superseded=0).first()
-            if live is None:
+            # An attempt that had not lost the job yet wrote it first.
+            written = self._update(path, columns)
+            if not written and not Step.objects.filter(job_id=self.job_id, name=path).exists():
                 raise
-            # An attempt that has lost the job wrote it first, or a later one did.
-            row = live
-            self._update(row, columns)
-        self.rows[path] = row
-
-    def _update(self, row: Step, columns: dict[str, Any]) -> None:
-        rows = Step.objects.filter(pk=row.pk, superseded=0, attempt__lte=self.number)
-        if not rows.update(**columns):
-            self._replace(row, columns)
-            return
-        for name, value in columns.items():
-            setattr(row, name, value)
-
-    def _replace(self, row: Step, columns: dict[str, Any]) -> None:
-        """Write a step anew whose row was deleted under the running attempt."""
-        if Step.objects.filter(pk=row.pk).exists():
+        if not written:
             raise ClaimLost
-        del self.rows[row.name]
-        known = {name: getattr(row, name) for name in ("started_at", "state")}
-        self._insert(row.name, {**known, **columns})
+        return row
+
+    def _update(self, path: str, columns: dict[str, Any]) -> bool:
+        rows = Step.objects.filter(
+            job_id=self.job_id, name=path, superseded=0, attempt__lte=self.number
+        )
+        mine = Job.objects.filter(**self._mine)
+        if connections[using()].vendor != "mysql":
+            return bool(rows.filter(Exists(mine)).update(**columns))
+        # There the condition would lock the job's row against the supervisor.
+        return mine.exists() and bool(rows.update(**columns))
+
+    @property
+    def _mine(self) -> dict[str, Any]:
+        return {"id": self.job_id, "attempt": self.number, "state": State.RUNNING}
 
     def _note_failure(self, path: str, error: Exception, began: datetime) -> None:
         message = clean(f"{type(error).__name__}: {error}", 1000)

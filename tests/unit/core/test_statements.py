@@ -147,3 +147,15 @@ def test_changes_and_conditions_can_be_given_to_the_orm() -> None:
 
     job.refresh_from_db()
     assert (job.failures, job.label) == (3, "touched")
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_an_insert_may_depend_on_a_row_of_another_table(attempt: int) -> None:
+    job, copy = running_job(), unsaved_job(tags=["nightly"])
+    held = {"id": job.id, "attempt": attempt}
+
+    columns = statements.columns_of(copy)
+    written = statements.insert_while("default", Job, columns, Job, held)
+
+    assert written == (attempt == 1)
+    assert Job.objects.filter(pk=copy.id, tags=["nightly"]).exists() == written

@@ -6,12 +6,13 @@ from unittest.mock import Mock
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 
-from celery_jobman.exceptions import (
-    ClaimLost,
-    UnencodableValue,
-)
+from celery_jobman.core import retries, statements
+from celery_jobman.core.steps import StepRunner
+from celery_jobman.exceptions import ClaimLost, UnencodableValue
 from celery_jobman.models import Job, JobAction, Step, StepState
-from tests.factories import EARLIER, checkpoint, runner_of, running_job
+from celery_jobman.states import State
+from tests.databases import asks_first
+from tests.factories import EARLIER, NOON, checkpoint, runner_of, running_job
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Budget
@@ -65,12 +66,13 @@ def test_an_attempt_whose_new_step_a_later_one_has_written_first_learns_so() -> 
     assert job.steps.get().checkpoint == "of attempt 2"
 
 
-def test_a_frozen_attempt_that_comes_back_does_not_stop_its_successor() -> None:
+def test_a_frozen_attempt_that_comes_back_writes_nothing_and_does_not_stop_its_successor() -> None:
     job = running_job(attempt=2)
     successor = runner_of(job, 2)
 
     def meanwhile() -> str:
-        runner_of(job, 1).run("load", lambda: "of attempt 1")
+        with pytest.raises(ClaimLost):
+            StepRunner(job.id, 1).run("load", lambda: "of attempt 1")
         return "of attempt 2"
 
     assert successor.run("load", meanwhile) == "of attempt 2"
@@ -85,10 +87,33 @@ def test_a_step_that_was_set_aside_meanwhile_is_not_written_to() -> None:
 
     def be_set_aside() -> int:
         Step.objects.filter(pk=row.pk).update(superseded=1)
+        Job.objects.filter(pk=job.id).update(attempt=2)
         return 1
 
     with pytest.raises(ClaimLost):
         runner.run("load", be_set_aside)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_an_attempt_that_was_frozen_when_its_job_was_rewound_leaves_no_checkpoint(
+    *, fails: bool
+) -> None:
+    job = running_job()
+    checkpoint(job, "load")
+    frozen = runner_of(job)
+
+    def be_rewound() -> str:
+        ended = {"state": State.FAILED, "finished_at": NOON}
+        Job.objects.filter(pk=job.id).update(**ended)
+        retries.rewind(job.id, "load", now=NOON)
+        if fails:
+            raise ValueError("no stock")
+        return "of attempt 1"
+
+    with pytest.raises(ValueError if fails else ClaimLost):
+        frozen.run("send", be_rewound)
+
+    assert not job.steps.filter(superseded=0).exists()
 
 
 def test_an_atomic_step_commits_its_work_with_its_checkpoint() -> None:
@@ -149,7 +174,7 @@ def test_an_atomic_step_costs_one_statement_more(budget: Budget) -> None:
     runner = runner_of(running_job())
     runner.run("fetch", lambda: 1)
 
-    with budget(2):
+    with budget(2 + asks_first()):
         runner.run("load", lambda: 2, atomic=True)
 
 
@@ -157,7 +182,7 @@ def test_a_step_that_cannot_be_written_for_another_reason_is_no_lost_claim(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     runner = runner_of(running_job())
-    monkeypatch.setattr(Step, "save", Mock(side_effect=IntegrityError("too long")))
+    monkeypatch.setattr(statements, "insert_while", Mock(side_effect=IntegrityError("too long")))
 
     with pytest.raises(IntegrityError, match="too long"):
         runner.run("load", lambda: 1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from celery_jobman.conf import settings
+from celery_jobman.core.schedule import REFUSED_DELAY
 from celery_jobman.insight.wording import (
     ago,
     at,
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
     from celery_jobman.models.job import JobQuerySet
 
+#: Time for which a queued job may lie in a queue whose workers have room, and be on its way.
+UNNOTICED = timedelta(seconds=10)
 #: Jobs before one in its queue that are counted one by one.
 COUNTED = 10_000
 
@@ -66,8 +70,7 @@ def why(job: Job, now: datetime) -> str:
 def _scheduled(job: Job, now: datetime) -> str:
     due = job.available_at or now
     if job.dispatch_error:
-        text = _("It waits for the broker, which did not take its message: %(error)s.")
-        return text % {"error": job.dispatch_error}
+        return _refused(job, due, now)
     if due > now:
         return _for_later(job, due, now)
     late = {"time": short(now - due)}
@@ -80,6 +83,26 @@ def _scheduled(job: Job, now: datetime) -> str:
             % late
         )
     return _("It has been due for %(time)s; a worker sends it within a second or two.") % late
+
+
+def _refused(job: Job, due: datetime, now: datetime) -> str:
+    """Return the sentence about a job whose message the broker did not take."""
+    values = {"ago": ago(due - REFUSED_DELAY, now), "error": job.dispatch_error}
+    if not Workforce.now().workers:
+        return (
+            _(
+                "It waits for the broker, and no worker is alive to ask it again; it did not take"
+                " the message %(ago)s: %(error)s."
+            )
+            % values
+        )
+    return (
+        _(
+            "It waits for the broker, which is asked again every few seconds; it did not take the"
+            " message %(ago)s: %(error)s."
+        )
+        % values
+    )
 
 
 def _for_later(job: Job, due: datetime, now: datetime) -> str:
@@ -121,6 +144,8 @@ def _command(queue: str = "") -> str:
 def _turn(job: Job, now: datetime) -> str:
     takers = Workforce.now().consuming(job.queue)
     since = job.queued_at or job.created_at
+    if _seems_lost(since, takers, now):
+        return _lost(job, since, now)
     ahead = Job.objects.filter(state=State.QUEUED, queue=job.queue, queued_at__lt=since)
     return _(
         "It has been queued for %(time)s, with %(ahead)s before it in %(queue)r; its workers run"
@@ -132,6 +157,35 @@ def _turn(job: Job, now: datetime) -> str:
         "busy": number(takers.busy()),
         "most": jobs(takers.processes),
     }
+
+
+def _seems_lost(since: datetime, takers: Workforce, now: datetime) -> bool:
+    """Return whether workers that have room for a job, and hold no message, did not take it."""
+    if now - since < UNNOTICED or takers.reserved:
+        return False
+    return takers.busy() < takers.processes
+
+
+def _lost(job: Job, since: datetime, now: datetime) -> str:
+    """Return the sentence about a job whose message does not seem to arrive."""
+    again = since + settings().redeliver_after
+    values = {"time": short(now - since), "when": ago(again, now), "moment": at(again)}
+    if job.observed:
+        text = _(
+            "It has been queued for %(time)s although its workers have room, so its message may be"
+            " lost; a plain task's message is not sent again, so call the task anew."
+        )
+    elif again > now:
+        text = _(
+            "It has been queued for %(time)s although its workers have room, so its message may be"
+            " lost; if it is, it is sent again %(when)s, at %(moment)s."
+        )
+    else:
+        text = _(
+            "It has been queued for %(time)s although its workers have room, so its message may be"
+            " lost; if it is, a worker sends it again within seconds."
+        )
+    return text % values
 
 
 def _at_most(ahead: JobQuerySet) -> str:

@@ -53,6 +53,11 @@ class Workforce:
         """How many jobs can run at once."""
         return sum(worker.concurrency for worker in self.workers)
 
+    @property
+    def reserved(self) -> int:
+        """How many messages they hold that they have not begun."""
+        return sum(worker.reserved for worker in self.workers)
+
     def has(self, worker: Worker) -> bool:
         """Return whether a worker is among these."""
         return worker.id in self._ids

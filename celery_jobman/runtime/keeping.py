@@ -24,6 +24,7 @@ from celery.worker import state as celery_state
 from django.db import connections
 from django.utils import timezone
 
+from celery_jobman import __version__
 from celery_jobman.conf import settings
 from celery_jobman.core import cancellation, redelivery, rescue, schedule, workers
 from celery_jobman.models import Job, Worker
@@ -197,6 +198,7 @@ class Keeping(Thread):
     def _row(self) -> Worker:
         versions = {
             "celery": celery.__version__,
+            "celery-jobman": __version__,
             "django": django.get_version(),
             "python": ".".join(map(str, sys.version_info[:3])),
         }

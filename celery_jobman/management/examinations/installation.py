@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.core import checks
 from django.db import DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
 
-from celery_jobman.insight.wording import counted
+from celery_jobman.insight.wording import counted, short
 from celery_jobman.management.examinations import advice, ok, wrong
-from celery_jobman.models.database import home
+from celery_jobman.models.database import DatabaseClock, home
 from celery_jobman.runtime import installation, registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from celery_jobman.management.examinations import Finding
 
+#: Clocks that differ by no more than this agree.
+SKEW = timedelta(seconds=5)
 #: Names shown of a long list.
 SHOWN = 5
 
@@ -40,6 +46,27 @@ def database() -> Finding:
         lacks = counted(missing, "migration is", "migrations are")
         return wrong(f"{lacks} not applied to the database {alias!r}", f"run {command}")
     return ok(f"the database {alias!r} answers, and all migrations are applied")
+
+
+def clocks() -> Finding:
+    """Say whether this machine's clock and the database's agree."""
+    before, theirs, after = timezone.now(), clock(), timezone.now()
+    skew = max(theirs - after, before - theirs, timedelta())
+    if skew <= SKEW:
+        return ok("this machine's clock agrees with the database's")
+    where = "behind" if theirs > after else "ahead of"
+    return wrong(
+        f"this machine's clock is {short(skew)} {where} the database's",
+        "synchronise the clocks of all machines (NTP); until then delays, expiry times and"
+        " durations are wrong by as much",
+    )
+
+
+def clock() -> datetime:
+    """Return the time that the database's clock shows."""
+    applied = MigrationRecorder(connections[home()]).migration_qs
+    moment: datetime = applied.annotate(now=DatabaseClock()).values_list("now", flat=True)[0]
+    return moment
 
 
 def system_checks() -> Iterator[Finding]:

@@ -51,6 +51,26 @@ def names(force: Workforce) -> Finding:
     )
 
 
+def versions(force: Workforce) -> Finding:
+    """Say whether the live workers run the same versions."""
+    hosts: dict[str, dict[str, list[str]]] = {}
+    for worker in force.workers:
+        for name, version in worker.versions.items():
+            hosts.setdefault(name, {}).setdefault(str(version), []).append(worker.hostname)
+    unlike = {name: found for name, found in sorted(hosts.items()) if len(found) > 1}
+    if not unlike:
+        return ok("all live workers run the same versions")
+    texts = [
+        f"{name} {version} on {', '.join(found[version])}"
+        for name, found in unlike.items()
+        for version in sorted(found)
+    ]
+    return advice(
+        f"live workers run different versions: {'; '.join(texts)}",
+        "restart those that were left behind; during a deploy this passes by itself",
+    )
+
+
 def queues(force: Workforce) -> Iterator[Finding]:
     """Say which queues hold jobs that no live worker will take."""
     if not force.workers:

@@ -57,6 +57,7 @@ def _findings() -> Iterator[Finding]:
     database = installation.database()
     yield database
     if database.verdict == "ok":
+        yield installation.clocks()
         yield from installation.system_checks()
         yield from _traffic()
 
@@ -66,6 +67,7 @@ def _traffic() -> Iterator[Finding]:
     force = Workforce.now()
     yield traffic.workers(force)
     yield traffic.names(force)
+    yield traffic.versions(force)
     yield from traffic.queues(force)
     yield traffic.orphans(force, now)
     yield traffic.refused()

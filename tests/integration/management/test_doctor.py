@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -167,6 +167,34 @@ def test_two_workers_of_one_name(live: Worker) -> None:
     twin = worker(seen=timezone.now())
 
     assert "share a name: w1@host" in traffic.names(Workforce((live, twin))).sentence
+
+
+def test_workers_of_different_versions() -> None:
+    old = worker(seen=timezone.now(), versions={"celery": "5.5.1", "python": "3.12.1"})
+    new = worker(seen=timezone.now(), hostname="w2@host", versions={"celery": "5.6.0"})
+
+    finding = traffic.versions(Workforce((old, new)))
+
+    assert finding.verdict == "advice"
+    assert finding.sentence == (
+        "live workers run different versions: celery 5.5.1 on w1@host; celery 5.6.0 on w2@host"
+    )
+    assert traffic.versions(Workforce((new,))).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "words"), [(-200, "is 3m ahead of the database's"), (200, "is 3m behind the data")]
+)
+def test_clocks_that_differ(monkeypatch: pytest.MonkeyPatch, ahead: int, words: str) -> None:
+    assert installation.clocks().verdict == "ok"
+
+    moment = timezone.now() + timedelta(seconds=ahead)
+    monkeypatch.setattr(installation, "clock", lambda: moment)
+
+    finding = installation.clocks()
+
+    assert finding.verdict == "wrong"
+    assert words in finding.sentence
 
 
 def test_jobs_of_dead_workers(live: Worker) -> None:

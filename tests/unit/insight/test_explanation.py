@@ -73,8 +73,19 @@ def test_a_job_the_broker_refused_says_so() -> None:
     job = scheduled_job(dispatch_error="OperationalError: connection refused")
 
     assert why(job, NOON).endswith(
-        "did not take its message: OperationalError: connection refused."
+        "did not take the message 5m ago: OperationalError: connection refused."
     )
+
+
+def test_a_job_the_broker_refused_says_when_and_who_asks_again() -> None:
+    held = scheduled_job(dispatch_error="refused", available_at=NOON + timedelta(seconds=2))
+
+    assert why(held, NOON) == (
+        "It waits for the broker, and no worker is alive to ask it again; it did not take the"
+        " message 3s ago: refused."
+    )
+    worker(seen=timezone.now())
+    assert "is asked again every few seconds; it did not take the message 3s ago" in why(held, NOON)
 
 
 def test_a_due_job_waits_for_a_dispatcher() -> None:
@@ -103,14 +114,44 @@ def test_a_queued_job_without_a_consumer_names_its_queue() -> None:
 
 
 def test_a_queued_job_tells_what_is_before_it() -> None:
-    busy = worker(seen=timezone.now(), queues=["celery"], concurrency=4)
+    busy = worker(seen=timezone.now(), queues=["celery"], concurrency=1)
     running_job(worker_id=busy.id)
     queued_job(queued_at=EARLIER - timedelta(minutes=1))
 
     assert why(queued_job(), NOON) == (
         "It has been queued for 5m, with 1 job before it in 'celery'; its workers run 1 of at"
-        " most 4 jobs."
+        " most 1 job."
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "end"),
+    [
+        (
+            {"queued_at": NOON - timedelta(seconds=20)},
+            "if it is, it is sent again in 10s, at 2030-01-01 12:00:10 UTC.",
+        ),
+        ({"queued_at": EARLIER}, "if it is, a worker sends it again within seconds."),
+        ({"observed": True}, "a plain task's message is not sent again, so call the task anew."),
+    ],
+)
+@pytest.mark.usefixtures("_live_worker")
+def test_a_queued_job_that_no_idle_worker_takes_has_lost_its_message(
+    fields: dict[str, Any], end: str
+) -> None:
+    sentence = why(queued_job(**fields), NOON)
+
+    assert "although its workers have room, so its message may be lost" in sentence
+    assert sentence.endswith(end)
+
+
+@pytest.mark.parametrize(
+    ("queued", "reserved"), [(NOON - timedelta(seconds=5), 0), (NOON - timedelta(minutes=5), 2)]
+)
+def test_a_message_may_still_be_on_its_way(queued: datetime, reserved: int) -> None:
+    worker(seen=timezone.now(), queues=["celery"], concurrency=4, reserved=reserved)
+
+    assert "may be lost" not in why(queued_job(queued_at=queued), NOON)
 
 
 def test_a_running_job_tells_where_and_since_when() -> None:

@@ -39,7 +39,7 @@ def test_the_first_beat_makes_the_worker_known(keeper: Keeping) -> None:
     row = Worker.objects.get()
     assert (row.id, row.hostname, row.pool) == (keeper.me.worker_id, "w1@host", "prefork")
     assert (row.pid, row.concurrency, row.queues) == (os.getpid(), 2, ["celery"])
-    assert row.versions.keys() == {"celery", "django", "python"}
+    assert row.versions.keys() == {"celery", "celery-jobman", "django", "python"}
 
 
 def test_later_beats_say_what_it_holds(keeper: Keeping, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,168 @@
+"""Bugs planted on purpose: the machine must find each, or it holds nothing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from celery_jobman.core import (
+    attempts,
+    cancellation,
+    redelivery,
+    rescheduling,
+    rescue,
+    retries,
+    statements,
+    steps,
+    transitions,
+)
+from celery_jobman.core.statements import OneOf
+from celery_jobman.models import Outcome
+from celery_jobman.states import State
+from tests import databases
+from tests.unit.histories.machine import LONG, Histories
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Plant = Callable[[pytest.MonkeyPatch], None]
+
+#: Histories within which each must be found.
+ENOUGH = 2_000
+
+
+def _without(monkeypatch: pytest.MonkeyPatch, verb: State, condition: str) -> None:
+    """Leave one condition out of the moves to a state."""
+    move = transitions.try_move
+
+    def forgetful(job_id: Any, to: State, *, at: Any = transitions.NOWHERE, **rest: Any) -> bool:
+        kept = {name: value for name, value in at.items() if to != verb or name != condition}
+        return move(job_id, to, at=kept, **rest)
+
+    monkeypatch.setattr(transitions, "try_move", forgetful)
+
+
+def claims_ignore_the_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
+    _without(monkeypatch, State.RUNNING, "delivery")
+
+
+def claims_ignore_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    _without(monkeypatch, State.RUNNING, "attempt")
+
+
+def claims_take_a_job_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    update = statements.update
+
+    def greedy(model: Any, where: Any, changes: Any, along: Any = None) -> int:
+        if changes.get("state") == State.RUNNING:
+            states = (*where["state"].values, State.RUNNING)
+            where = {**where, "state": OneOf(states)}
+            del where["attempt"]
+        return update(model, where, changes, along)
+
+    monkeypatch.setattr(statements, "update", greedy)
+
+
+def ends_ignore_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    _without(monkeypatch, State.SUCCEEDED, "attempt")
+
+
+def back_offs_ignore_a_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "NOT_ASKED_TO_STOP", {})
+
+
+def checkpoints_ignore_who_holds_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(alias: str, model: Any, row: Any, *_: Any) -> bool:
+        statements.insert(alias, model, row)
+        return True
+
+    monkeypatch.setattr(statements, "insert_while", careless)
+
+
+def atomic_steps_do_not_confirm_their_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints_ignore_who_holds_the_job(monkeypatch)
+    monkeypatch.setattr(steps.StepRunner, "confirm_claim", lambda _: None)
+
+
+def losses_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = rescue._lost
+    monkeypatch.setattr(
+        rescue, "_lost", lambda *told: replace(lost(*told), outcome=Outcome.INTERRUPTED)
+    )
+
+
+def rescues_take_from_the_living(monkeypatch: pytest.MonkeyPatch) -> None:
+    orphaned = rescue._orphaned
+    monkeypatch.setattr(rescue, "_orphaned", lambda silence, now: orphaned(silence / 10, now))
+
+
+def retries_leave_messages_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = retries._fresh
+
+    def stale(job: Any) -> dict[str, Any]:
+        changes = fresh(job)
+        del changes["delivery"]
+        return changes
+
+    monkeypatch.setattr(retries, "_fresh", stale)
+
+
+def reschedules_leave_messages_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rescheduling, "Plus", lambda _: statements.Plus(0))
+
+
+def lost_messages_are_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redelivery, "_again", lambda *_: None)
+
+
+def cancels_do_not_reach_scheduled_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cancellation, "WAITING", frozenset({State.QUEUED}))
+
+
+def rewinds_set_nothing_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "_from", lambda *_: [])
+
+
+PLANTS: list[Plant] = [
+    claims_ignore_the_delivery,
+    claims_ignore_the_attempt,
+    claims_take_a_job_that_runs,
+    ends_ignore_the_attempt,
+    back_offs_ignore_a_cancel,
+    checkpoints_ignore_who_holds_the_job,
+    atomic_steps_do_not_confirm_their_claim,
+    losses_are_not_counted,
+    rescues_take_from_the_living,
+    retries_leave_messages_valid,
+    reschedules_leave_messages_valid,
+    lost_messages_are_not_sent_again,
+    cancels_do_not_reach_scheduled_jobs,
+    rewinds_set_nothing_aside,
+]
+
+
+@pytest.mark.skipif(databases.chosen() != "sqlite", reason="the machine is tried on one database")
+@pytest.mark.django_db
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
+def test_a_planted_bug_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch)
+    once = settings(
+        LONG,
+        max_examples=ENOUGH,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+        derandomize=True,
+        database=None,
+    )
+    began = time.monotonic()
+
+    with pytest.raises(Exception) as found:  # noqa: PT011 - whatever it stumbles over
+        run_state_machine_as_test(Histories, settings=once)
+
+    assert not isinstance(found.value, TypeError | NameError | AttributeError)
+    print(f"{plant.__name__}: {time.monotonic() - began:.1f} s: {str(found.value)[:80]!r}")  # noqa: T201 - -s shows it

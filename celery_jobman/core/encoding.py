@@ -18,7 +18,7 @@ def encode(value: Any, what: str) -> str:
     """
     try:
         return json.dumps(value, cls=DjangoJSONEncoder)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise UnencodableValue(what, value, error) from error
 
 

@@ -85,3 +85,12 @@ JSON_VALUES = st.recursive(
 @given(JSON_VALUES)
 def test_json_values_read_back_as_they_were(value: Any) -> None:
     assert json.loads(encode(value, "it")) == value
+
+
+def test_a_value_nested_without_end_is_refused() -> None:
+    value: list[object] = []
+    for _ in range(100_000):
+        value = [value]
+
+    with pytest.raises(UnencodableValue, match="argument 0"):
+        encode(value, "argument 0")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from celery_jobman.insight import explanation
+from celery_jobman.insight import turn
 from celery_jobman.insight.workforce import Workforce
 from celery_jobman.models import Job
 from celery_jobman.runtime import registry
@@ -39,5 +39,5 @@ def write(job_id: UUID, text: str, console: Console, **values: Any) -> None:
     if job.dispatch_error:
         console.note(f"  the broker did not take it ({job.dispatch_error}); a worker tries again")
     elif job.state == State.QUEUED:
-        lack = explanation.lack(job.queue, Workforce.now())
+        lack = turn.lack(job.queue, Workforce.now())
         console.note(f"  {lack}") if lack else None

@@ -21,7 +21,6 @@ from tests.languages.pseudo import spoken
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from celery import Celery
     from django.contrib.auth.models import User
 
     from celery_jobman.models import Job
@@ -186,11 +185,6 @@ EDITS: Final = (
     {"token": "τ"},
     {"from_step": rows.STEPS[1]},
 )
-
-
-@pytest.fixture(autouse=True)
-def _the_tests_own_app(app: Celery) -> None:
-    app.set_current()
 
 
 @pytest.mark.parametrize("data", EDITS)

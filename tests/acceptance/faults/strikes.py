@@ -12,8 +12,8 @@ import kombu
 from celery_jobman.testing.localnodes import LocalPostgreSQL, LocalRabbitMQ, LocalRedis
 from celery_jobman.testing.localnodes.process import run
 from celery_jobman.testing.localnodes.rabbitmq import rabbitmq_script
+from tests.acceptance import troubles
 from tests.acceptance.faults.moments import ATOMIC, BODY, FINISHING, HELD, RETRY
-from tests.acceptance.project import troubles
 
 if TYPE_CHECKING:
     from tests.acceptance.faults.scenes import Scene

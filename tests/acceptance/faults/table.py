@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.acceptance import troubles
 from tests.acceptance.faults import strikes
 from tests.acceptance.faults.cells import (
     AGAIN,
@@ -44,7 +45,6 @@ from tests.acceptance.faults.moments import (
     RETRY,
     WEB,
 )
-from tests.acceptance.project import troubles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 
-from tests.acceptance.project import databases, troubles
+from tests.acceptance import troubles
+from tests.acceptance.project import databases
 
 SECRET_KEY = "only for tests"
 USE_TZ = True

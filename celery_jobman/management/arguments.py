@@ -12,6 +12,7 @@ from argparse import SUPPRESS, ArgumentTypeError
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.core.management.base import CommandError
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -20,9 +21,33 @@ from celery_jobman.states import State
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+    from collections.abc import Mapping
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _SIZES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def refuse_unreadable(options: Mapping[str, Any]) -> None:
+    """Refuse a word that was not typed in the terminal's encoding, before anything is done.
+
+    Python keeps such bytes as halves of characters, which no database takes.
+
+    Raises:
+        CommandError: The message names the word.
+    """
+    for value in options.values():
+        for word in value if isinstance(value, list) else [value]:
+            if isinstance(word, str) and not _is_readable(word):
+                advice = "type it anew, in the terminal's own encoding"
+                raise CommandError(f"{word!r} cannot be read as text; {advice}", returncode=2)
+
+
+def _is_readable(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def duration(text: str) -> timedelta:

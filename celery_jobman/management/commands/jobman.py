@@ -36,6 +36,7 @@ class Command(BaseCommand):
     @no_translations  # scripts read it, and half of it is Python's and Celery's own English
     def handle(self, **options: Any) -> None:
         console = Console(self.stdout, self.stderr, self.style, as_json=options["json"])
+        arguments.refuse_unreadable(options)
         try:
             options["run"](options, console)
             console.flush()

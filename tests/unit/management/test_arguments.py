@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.core.management.base import CommandError
 
 from celery_jobman.management import arguments
 from celery_jobman.states import State
@@ -93,3 +94,13 @@ def test_what_cannot_be_read_is_named_with_advice(
 
     assert repr(text) in str(refused.value) or text.startswith("99999")
     assert advice in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "options", [{"ids": ["good", "\udcff"]}, {"queue": "a\ud800"}], ids=["in a list", "alone"]
+)
+def test_a_word_that_is_no_text_is_refused_by_name(options: dict[str, Any]) -> None:
+    with pytest.raises(CommandError, match=r"\\ud.* cannot be read as text") as refused:
+        arguments.refuse_unreadable({"json": False, "limit": 3, "reason": "grün", **options})
+
+    assert refused.value.returncode == 2

@@ -1,0 +1,62 @@
+"""Whatever is typed behind ``manage.py jobman``: an answer or a clear refusal."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from celery_jobman.management.verbs import VERBS
+from celery_jobman.models import Job
+from tests.factories import finished_job
+from tests.fuzz.material import TEXT
+
+pytestmark = pytest.mark.django_db
+
+#: Verbs that ask a broker, or follow a log until they are stopped, are left out.
+QUIET = sorted(set(VERBS) - {"doctor", "dispatch", "logs", "flush"})
+OPTIONS = st.sampled_from(
+    [
+        "--limit",
+        "--queue",
+        "--task",
+        "--state",
+        "--older-than",
+        "--reason",
+        "--priority",
+        "--in",
+        "--at",
+        "--args",
+        "--kwargs",
+        "--from-step",
+        "--attempt",
+        "--all",
+        "--json",
+        "--dry-run",
+        "--failed-within",
+        "--to-queue",
+        "--yes",
+        "--force",
+        "--skipped",
+    ]
+)
+
+
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@given(
+    verb=st.sampled_from(QUIET),
+    words=st.lists(st.one_of(OPTIONS, TEXT, st.just("JOB")), max_size=5),
+)
+def test_a_command_answers_or_refuses(verb: str, words: list[str]) -> None:
+    job = finished_job(declared_steps=["load"])
+    given = [str(job.pk) if word == "JOB" else word for word in words]
+
+    try:
+        call_command("jobman", verb, *given, stdout=StringIO(), stderr=StringIO())
+    except (CommandError, SystemExit) as refusal:
+        assert str(refusal) or isinstance(refusal, SystemExit)  # noqa: PT017 - either may happen
+    assert Job.objects.filter(state="running").count() == 0

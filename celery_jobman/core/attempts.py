@@ -77,9 +77,14 @@ def _announce_start(run: Run) -> None:
     signals.announce(signals.job_started, using(), run.job_id, **values)
 
 
+def holding(job_id: UUID, number: int) -> dict[str, Any]:
+    """Return the columns of a job that attempt ``number`` holds, and may write for."""
+    return {"id": job_id, "attempt": number, "state": State.RUNNING}
+
+
 def is_ours(job_id: UUID, number: int) -> Q:
     """Return the condition under which attempt ``number`` may still write."""
-    return Q(pk=job_id, attempt=number, state=State.RUNNING)
+    return Q(**holding(job_id, number))
 
 
 def cancel_requested(job_id: UUID, number: int) -> tuple[datetime | None, bool]:

@@ -11,14 +11,13 @@ from django.db.models import Exists
 from django.utils import timezone
 
 from celery_jobman.core import moments, statements
-from celery_jobman.core.attempts import is_ours
+from celery_jobman.core.attempts import holding, is_ours
 from celery_jobman.core.encoding import clean, encode
 from celery_jobman.core.iterations import Iteration
 from celery_jobman.exceptions import ClaimLost, StepConflict
 from celery_jobman.models import Job, Step, StepState
 from celery_jobman.models.database import atomic, home, route, using
 from celery_jobman.models.step import STEP_LENGTH
-from celery_jobman.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -248,7 +247,7 @@ class StepRunner:
 
     def _insert(self, path: str, columns: dict[str, Any]) -> Step:
         row = Step(job_id=self.job_id, name=path, position=self._seen[path], **columns)
-        values, mine = statements.columns_of(row), self._mine
+        values, mine = statements.columns_of(row), holding(self.job_id, self.number)
         try:
             with atomic():
                 written = statements.insert_while(using(), Step, values, Job, mine)
@@ -265,15 +264,11 @@ class StepRunner:
         rows = Step.objects.filter(
             job_id=self.job_id, name=path, superseded=0, attempt__lte=self.number
         )
-        mine = Job.objects.filter(**self._mine)
+        mine = Job.objects.filter(is_ours(self.job_id, self.number))
         if connections[using()].vendor != "mysql":
             return bool(rows.filter(Exists(mine)).update(**columns))
         # There the condition would lock the job's row against the supervisor.
         return mine.exists() and bool(rows.update(**columns))
-
-    @property
-    def _mine(self) -> dict[str, Any]:
-        return {"id": self.job_id, "attempt": self.number, "state": State.RUNNING}
 
     def _note_failure(self, path: str, error: Exception, began: datetime) -> None:
         message = clean(f"{type(error).__name__}: {error}", 1000)

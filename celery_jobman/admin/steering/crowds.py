@@ -11,8 +11,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from celery_jobman.admin.steering import remainders
-from celery_jobman.admin.steering.forms import PriorityFields, ReasonForm, TimeFields, field
-from celery_jobman.core.priorities import HIGHEST
+from celery_jobman.admin.steering.forms import (
+    PriorityFields,
+    ReasonForm,
+    TimeFields,
+    field,
+    priority_field,
+)
 
 #: From more jobs than this on retries are spread unless asked otherwise, no job gets an entry in
 #: Django's log, and the audit gets one for all.
@@ -76,14 +81,7 @@ class BulkRetryForm(BulkForm):
         max_value=LONGEST,
         widget=forms.NumberInput(attrs=field()),
     )
-    priority = forms.IntegerField(
-        label=gettext_lazy("Priority"),
-        help_text=gettext_lazy("From 0 to 255; empty keeps that of each job."),
-        required=False,
-        min_value=0,
-        max_value=HIGHEST,
-        widget=forms.NumberInput(attrs=field()),
-    )
+    priority = priority_field(gettext_lazy("From 0 to 255; empty keeps that of each job."))
     succeeded = forms.BooleanField(
         label=gettext_lazy("Also run jobs again that succeeded"), required=False
     )

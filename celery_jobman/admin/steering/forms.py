@@ -49,18 +49,25 @@ class VerbForm(ReasonForm):
     attempt = forms.CharField(widget=forms.HiddenInput)
 
 
-class PriorityFields(forms.Form):
-    """A priority."""
-
-    priority = forms.IntegerField(
+def priority_field(help_text: Any) -> forms.IntegerField:
+    """Return a field for a priority; ``help_text`` says what it means to leave it empty."""
+    return forms.IntegerField(
         label=gettext_lazy("Priority"),
-        help_text=gettext_lazy(
-            "From 0 to 255; empty for the queue's own. Which end goes first is up to the broker."
-        ),
+        help_text=help_text,
         required=False,
         min_value=0,
         max_value=HIGHEST,
         widget=forms.NumberInput(attrs=field()),
+    )
+
+
+class PriorityFields(forms.Form):
+    """A priority."""
+
+    priority = priority_field(
+        gettext_lazy(
+            "From 0 to 255; empty for the queue's own. Which end goes first is up to the broker."
+        )
     )
 
 
@@ -113,14 +120,7 @@ class TermsFields(TimeFields):
     queue = forms.ChoiceField(
         label=gettext_lazy("Queue"), required=False, widget=forms.Select(attrs=field())
     )
-    priority = forms.IntegerField(
-        label=gettext_lazy("Priority"),
-        help_text=gettext_lazy("From 0 to 255; empty leaves it as it is."),
-        required=False,
-        min_value=0,
-        max_value=HIGHEST,
-        widget=forms.NumberInput(attrs=field()),
-    )
+    priority = priority_field(gettext_lazy("From 0 to 255; empty leaves it as it is."))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import uuid
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from celery_jobman.testing.localnodes import LocalWorker, guard
+from celery_jobman.testing.localnodes import LocalWorker
 from tests.acceptance import gates
 from tests.browser.live.post import Post
 from tests.browser.screens import LIST
+from tests.browser.sites import ROOT, SiteProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
 
     from tests.acceptance.gates import Gate
 
-ROOT = Path(__file__).parents[3]
 IMPORT = "example_project.shop.tasks.import_branches"
-NAP = "tests.browser.live.project.tasks.nap"
+PROJECT = "tests.browser.live.project"
+NAP = f"{PROJECT}.tasks.nap"
 
 
 class ShopWorker(LocalWorker):
@@ -34,58 +31,6 @@ class ShopWorker(LocalWorker):
     @property
     def is_alive(self) -> bool:
         return self.status == "running"
-
-
-class LiveSite:
-    """The site's process, which also enqueues what a test asks for."""
-
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        self._log = folder / "site.log"
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.browser.live.project"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                cwd=ROOT,
-                env=os.environ | dict(environment),
-                text=True,
-                start_new_session=True,
-            )
-        guard.began(self._process.pid)
-        facts = self._answer()
-        self.url = f"http://127.0.0.1:{facts['port']}"
-        self.sessions: dict[str, str] = facts["sessions"]
-
-    def ask(self, request: Mapping[str, Any]) -> Any:
-        """Send a line and return the answer."""
-        assert self._process.stdin
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> Any:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        if not line:
-            self.close()
-        assert line, f"the site has ended\n{self.log()}"
-        return json.loads(line)
-
-    def log(self) -> str:
-        """Return what went wrong on the server."""
-        return self._log.read_text(encoding="utf-8")
-
-    def close(self) -> None:
-        """End the process; harmless when it has ended."""
-        if self._process.returncode is not None:
-            return
-        try:
-            self._process.communicate(timeout=10)  # closes its input
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
-        guard.ended(self._process.pid)
 
 
 @dataclass(kw_only=True)
@@ -101,7 +46,7 @@ class Shop:
     def __post_init__(self) -> None:
         (self.folder / "example_project").symlink_to(ROOT / "example_project")
         try:
-            self.site = LiveSite(self.folder, self.environment)
+            self.site = SiteProcess(PROJECT, self.folder, self.environment)
         except BaseException:
             self.post.close()
             raise

@@ -48,23 +48,24 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: dict[str, Any], console: Console) -> None:
-    _check_usage(options)
+    terms = _terms(options)
+    _check_usage(options, terms)
     jobs = _chosen(options, console)
     if options["dry_run"]:
         act, done = partial(_preview, options=options, console=console), "would be retried"
     else:
-        act, done = partial(_retry, options=options, console=console), "retried"
+        act, done = partial(_retry, options=options, terms=terms, console=console), "retried"
     tally.each(jobs, act, done, console)
 
 
-def _check_usage(options: dict[str, Any]) -> None:
+def _check_usage(options: dict[str, Any], terms: dict[str, Any]) -> None:
     filtered = options["all"] or options["task"] or options["queue"]
     if bool(options["jobs"]) == bool(filtered):
         raise CommandError(
             "say which jobs: their ids, or --all, --task NAME or --queue NAME for the failed ones",
             returncode=2,
         )
-    if options["skipped"] and set(_terms(options).values()) != {None}:
+    if options["skipped"] and set(terms.values()) != {None}:
         raise CommandError(
             "--skipped runs at once, in the same queue; leave out --at, --in, --to-queue and"
             " --priority",
@@ -104,9 +105,9 @@ def _chosen(options: dict[str, Any], console: Console) -> Iterable[Job]:
     return jobs
 
 
-def _retry(job: Job, options: dict[str, Any], console: Console) -> None:
+def _retry(job: Job, options: dict[str, Any], terms: dict[str, Any], console: Console) -> None:
     why = {"actor": None, "reason": options["reason"]}
-    how = {**why, **_terms(options), "attempt": job.attempt}
+    how = {**why, **terms, "attempt": job.attempt}
     values: dict[str, Any] = {}
     if options["skipped"]:
         items = actions.replay_skipped(job.id, options["skipped"], **why)

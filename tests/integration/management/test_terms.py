@@ -51,10 +51,11 @@ def test_a_retry_can_wait_elsewhere_and_go_first(
         ["--skipped", "fetch", "--priority", "0"],
     ],
 )
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["really", "dry"])
 def test_terms_that_make_no_sense_are_wrong_usage(
-    jobman: Command, failed: Job, wrong: list[str]
+    jobman: Command, failed: Job, wrong: list[str], dry: list[str]
 ) -> None:
-    assert jobman.refused("retry", failed.id, *wrong).error
+    assert jobman.refused("retry", failed.id, *wrong, *dry).error
     assert not JobAction.objects.exists()
 
 
@@ -70,3 +71,11 @@ def test_a_dry_run_says_what_would_be_done_outside_again(
     assert "step load may act a second time: sends a mail" in plain.notes
     assert "fetch" not in plain.notes
     assert fact["effects"] == effects
+
+
+def test_many_jobs_wait_for_the_same_moment(jobman: Command, failed: Job) -> None:
+    other = finished_job(State.FAILED)
+
+    jobman("retry", failed.id, other.id, "--in", "2h")
+
+    assert len(set(Job.objects.values_list("available_at", flat=True))) == 1

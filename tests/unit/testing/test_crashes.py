@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 
-from celery_jobman.models import Attempt, Job
+from celery_jobman.models import Job
 from celery_jobman.testing import crash_at_every_checkpoint
 from tests.celery_app import app
 
@@ -16,6 +16,7 @@ pytestmark = pytest.mark.django_db
 
 #: What a task does outside the database.
 sent: list[str] = []
+looped: list[int] = []
 
 
 def _groups() -> list[str]:
@@ -34,6 +35,11 @@ def careful(self: Any, count: int) -> int:
         _ensure(f"loop {number}")
     self.step("last", lambda: Group.objects.create(name="last").name, atomic=True)
     return count
+
+
+@app.task(bind=True, name="crashes.looper")
+def looper(self: Any) -> None:
+    self.iterate("loop", range(3), each=looped.append)
 
 
 @app.task(bind=True, name="crashes.careless")
@@ -121,11 +127,12 @@ def test_a_task_that_does_not_end_is_an_error() -> None:
 
 
 def test_a_crash_saves_nothing_on_its_way_out() -> None:
-    seen: list[int] = []
+    runs: list[list[int]] = []
 
-    def look() -> None:
-        seen.append(Attempt.objects.exclude(resumed_from="").count())
+    places = crash_at_every_checkpoint(
+        looper, prepare=looped.clear, observe=lambda: runs.append(list(looped))
+    )
 
-    crash_at_every_checkpoint(careful, 3, observe=look)
-
-    assert seen[0] == 0
+    items = [place.number for place in places if place.moment == "iteration:item"]
+    assert runs[0] == [0, 1, 2]
+    assert runs[items[2]] == [0, 1, 0, 1, 2], "the cursor was saved"

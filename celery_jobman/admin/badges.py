@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from celery_jobman.insight.wording import short
@@ -50,8 +51,13 @@ LOOKS = {
 
 def of_state(state: State | str) -> Badge:
     """Return the badge of a state as such."""
-    icon, tone = LOOKS[State(state)]
-    return Badge(icon, tone, str(State(state).label))
+    return _in_language(State(state), get_language())
+
+
+@cache
+def _in_language(state: State, language: str | None) -> Badge:  # noqa: ARG001 - it is active
+    icon, tone = LOOKS[state]
+    return Badge(icon, tone, str(state.label))
 
 
 def of(job: Job, now: datetime | None = None, *, orphaned: bool = False) -> Badge:

@@ -35,6 +35,8 @@ def joined(*parts: SafeString) -> SafeString:
 
 def escaped(value: Any) -> str:
     """Return a value as HTML: as it says itself if it is safe, otherwise as escaped text."""
+    if type(value) is SafeString:  # most are, and a long list has thousands
+        return value
     text = value if hasattr(value, "__html__") else str(value)
     html: str = text.__html__() if hasattr(text, "__html__") else escape(text)
     return html

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.utils import numberformat, timezone
 from django.utils.formats import get_format
@@ -12,19 +13,45 @@ from django.utils.translation import gettext as _
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from datetime import datetime, timedelta
     from decimal import Decimal
 
     from celery_jobman.models import Job
 
-#: Seconds in a unit of time, longest first, and how so many of it are written.
-_UNITS: tuple[tuple[int, Callable[[], str]], ...] = (
-    (86_400, lambda: pgettext("duration", "%(count)sd")),
-    (3_600, lambda: pgettext("duration", "%(count)sh")),
-    (60, lambda: pgettext("duration", "%(count)sm")),
-    (1, lambda: pgettext("duration", "%(count)ss")),
-)
+
+class _Patterns(NamedTuple):
+    """How one language writes times; a list asks hundreds of times for each."""
+
+    #: Seconds in a unit of time, longest first, and how so many of it are written.
+    units: tuple[tuple[int, str], ...]
+    milliseconds: str
+    past: str
+    future: str
+    moment: str
+    decimal_separator: str
+
+
+@cache
+def _patterns_of(language: str | None) -> _Patterns:
+    return _Patterns(
+        units=(
+            (86_400, pgettext("duration", "%(count)sd")),
+            (3_600, pgettext("duration", "%(count)sh")),
+            (60, pgettext("duration", "%(count)sm")),
+            (1, pgettext("duration", "%(count)ss")),
+        ),
+        milliseconds=pgettext("duration", "%(count)sms"),
+        past=_("%(time)s ago"),
+        future=_("in %(time)s"),
+        # Django's own formats leave out the seconds, and the English ones write 12 hours.
+        moment=pgettext("moment", "%(year)s-%(month)s-%(day)s %(time)s"),
+        decimal_separator=str(get_format("DECIMAL_SEPARATOR", language or "en")),
+    )
+
+
+def _patterns() -> _Patterns:
+    return _patterns_of(get_language())
 
 
 def number(value: float | Decimal, decimals: int | None = None) -> str:
@@ -45,10 +72,11 @@ def number(value: float | Decimal, decimals: int | None = None) -> str:
 def short(duration: timedelta) -> str:
     """Return a duration in its largest unit: ``45s``, ``3m``, ``2h``, ``5d``."""
     seconds = abs(duration.total_seconds())
-    for size, text in _UNITS:
+    units = _patterns().units
+    for size, text in units:
         if seconds >= size:
-            return text() % {"count": int(seconds // size)}
-    return _seconds("0")
+            return text % {"count": int(seconds // size)}
+    return units[-1][1] % {"count": 0}
 
 
 def ago(moment: datetime, now: datetime) -> str:
@@ -56,27 +84,25 @@ def ago(moment: datetime, now: datetime) -> str:
     distance = now - moment
     if abs(distance.total_seconds()) < 1:
         return _("just now")
-    text = _("%(time)s ago") if distance.total_seconds() >= 0 else _("in %(time)s")
+    patterns = _patterns()
+    text = patterns.past if distance.total_seconds() >= 0 else patterns.future
     return text % {"time": short(distance)}
 
 
 def lasting(duration: timedelta) -> str:
     """Return a duration in its two largest units: ``3ms``, ``1.2s``, ``3m 5s``, ``2h 10m``."""
     seconds = max(duration.total_seconds(), 0.0)
+    patterns = _patterns()
     if 0 < seconds < 1:
-        return pgettext("duration", "%(count)sms") % {"count": round(seconds * 1000)}
+        return patterns.milliseconds % {"count": round(seconds * 1000)}
     if seconds < 10:  # noqa: PLR2004 - below, tenths matter
-        tenths = round(seconds, 1)
-        return _seconds(number(tenths, 0 if tenths.is_integer() else 1))
-    counts: list[tuple[int, Callable[[], str]]] = []
-    for size, text in _UNITS:
+        tenths = f"{round(seconds, 1):g}".replace(".", patterns.decimal_separator)
+        return patterns.units[-1][1] % {"count": tenths}
+    counts: list[tuple[int, str]] = []
+    for size, text in patterns.units:
         count, seconds = divmod(int(seconds), size)
         counts += [(count, text)] if count or counts else []
-    return " ".join(text() % {"count": count} for count, text in counts[:2] if count)
-
-
-def _seconds(count: str) -> str:
-    return pgettext("duration", "%(count)ss") % {"count": count}
+    return " ".join(text % {"count": count} for count, text in counts[:2] if count)
 
 
 def at(moment: datetime) -> str:
@@ -85,12 +111,11 @@ def at(moment: datetime) -> str:
     Day and month are in the order of the reader's language.
     """
     local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
-    # Django's own formats leave out the seconds, and the English ones write 12 hours.
-    text = pgettext("moment", "%(year)s-%(month)s-%(day)s %(time)s") % {
+    text = _patterns().moment % {
         "year": f"{local.year:04}",
         "month": f"{local.month:02}",
         "day": f"{local.day:02}",
-        "time": local.strftime("%H:%M:%S"),
+        "time": f"{local.hour:02}:{local.minute:02}:{local.second:02}",
     }
     return f"{text} {local.tzname() or ''}".rstrip()
 

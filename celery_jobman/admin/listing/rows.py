@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models.functions import Left
 from django.utils import timezone
 from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
     from django.db.models import QuerySet
     from django.http import HttpRequest
-    from django.utils.safestring import SafeString
 
     from celery_jobman.admin.hooks import DisplayHooks
     from celery_jobman.models import Job
@@ -124,14 +125,17 @@ class Row:
     #: Cells that change while a job runs.
     LIVE = ("state", "name", "attempts", "waited", "ran", "started", "finished", "worker")
 
+    @cached_property
+    def key(self) -> str:
+        """The job's id, as text that needs no escaping."""
+        return str(self.job.pk)
+
     def cell(self, name: str) -> SafeString:
         """Return a cell, marked so that the page's script can renew it."""
-        return markup(
-            '<div data-job="{}" data-cell="{}">{}<div class="jm-cell">{}</div></div>',
-            self.job.pk,
-            name,
-            self.words.labels.get(name, ""),
-            getattr(self, name)(),
+        inside, label = escaped(getattr(self, name)()), self.words.labels.get(name, "")
+        return SafeString(
+            f'<div data-job="{self.key}" data-cell="{name}">{label}'
+            f'<div class="jm-cell">{inside}</div></div>'
         )
 
     def tick(self) -> SafeString:
@@ -139,7 +143,7 @@ class Row:
         return markup(
             '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">',
             ACTION_CHECKBOX_NAME,
-            self.job.pk,
+            self.key,
             self.words.choose.format(self.job),
         )
 
@@ -161,8 +165,8 @@ class Row:
             ' href="{0}" tabindex="-1" aria-hidden="true" title="{2}">…{3}</a>',
             href,
             breakable(called),
-            job.pk,
-            str(job.pk)[-8:],
+            self.key,
+            self.key[-8:],
         )
         aside = asides.of(self.admin, job, self.forks)
         second = (self._call(called), self._progress(), self._failure(), aside)

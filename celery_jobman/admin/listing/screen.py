@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -168,6 +169,14 @@ class ListScreen(DisplayHooks):
     def _curious(self, request: HttpRequest, asked: search.Search) -> bool:
         errors = any(term.name == "error" for term in asked.terms)
         return errors and not may(request.user, Deed.VIEW_LOG)
+
+    def get_empty_value_display(self) -> SafeString:
+        """Return what stands for nothing; Django asks for it once in every cell."""
+        return self._empty_value_display
+
+    @cached_property
+    def _empty_value_display(self) -> SafeString:
+        return super().get_empty_value_display()
 
     def action_checkbox(self, obj: Any) -> SafeString:
         """Return the box that chooses a row for an action."""

@@ -22,7 +22,7 @@ from celery_jobman.models.database import atomic, using
 from celery_jobman.states import CLAIMABLE, FINAL, State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -107,6 +107,7 @@ def finish(
     now: datetime,
     lines: Sequence[Line] = (),
     guard: Q | None = None,
+    following: Callable[[], None] | None = None,
 ) -> Ending:
     """End a run, in one transaction: the job's move, the attempt's row, the rest of its log.
 
@@ -118,6 +119,8 @@ def finish(
         now: Aware datetime of the end.
         lines: Log lines not written yet, so that "finished" implies that the log is complete.
         guard: A further condition on the job's row.
+        following: Called in the same transaction, when the job has moved: writes what follows
+            it.  What it raises takes everything back.
 
     Returns:
         The ending that was written.
@@ -126,13 +129,15 @@ def finish(
         ClaimLost: The run no longer holds the job, or ``guard`` does not hold.  Nothing was
             written.
     """
-    with atomic() if lines else nullcontext():
+    with atomic() if lines or following else nullcontext():
         if not _leave(run, ending, now, guard):
             ending = _stopped(ending)
             if not _leave(run, ending, now, guard):
                 raise ClaimLost
         logs.write(lines)
         _announce_end(run, ending)
+        if following is not None:
+            following()
     return ending
 
 

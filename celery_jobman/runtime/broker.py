@@ -97,7 +97,7 @@ def publish_on_commit(job: Job, *, app: Celery, options: dict[str, Any], **extra
     """Send a job's message once its row is committed; a worker does it if this fails."""
     alias = using()
     send = partial(_deliver, job, app=app, options=options, **extra)
-    if settings().after_commit and options.get("after_commit", True):
+    if options.get("after_commit", settings().after_commit):
         transaction.on_commit(send, using=alias)
     else:
         send()

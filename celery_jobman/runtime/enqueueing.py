@@ -51,7 +51,7 @@ def enqueue(task: Task, args: Any, kwargs: Any, options: dict[str, Any]) -> Asyn
     with connection.enqueueing():
         jobs.enqueue(job, now=timezone.now())
         if job.available_at is None:
-            _send(task, job, options, result)
+            _send(task, job, _of_an_end(options) if _is_ending(here) else options, result)
     _note_child(task, result, options)
     return result
 
@@ -90,6 +90,16 @@ def _relate_to_message(job: Job) -> None:
     header = messages.header_of(request) if request and not request.called_directly else None
     if header is not None:
         job.parent_id = UUID(header["job"])
+
+
+def _is_ending(here: RunningJob | None) -> bool:
+    return here is not None and here.is_ending
+
+
+def _of_an_end(options: dict[str, Any]) -> dict[str, Any]:
+    """What follows a job leaves after the commit of its end, when no producer is held any more."""
+    kept = {name: value for name, value in options.items() if name not in OF_THIS_CALL}
+    return {**kept, "after_commit": True}
 
 
 def _send(task: Task, job: Job, options: dict[str, Any], result: AsyncResult) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -15,12 +14,13 @@ from django.utils import timezone
 
 from celery_jobman.conf import settings
 from celery_jobman.core import attempts, moments, schedule
-from celery_jobman.core.endings import Ending, Fault, Run
+from celery_jobman.core.endings import Run
 from celery_jobman.exceptions import ClaimLost, ControlFlow
-from celery_jobman.models import Attempt, Job, Outcome
+from celery_jobman.models import Job
 from celery_jobman.runtime import (
     arrears,
     broker,
+    canvas,
     capture,
     connection,
     identity,
@@ -28,6 +28,7 @@ from celery_jobman.runtime import (
     messages,
     outcomes,
     results,
+    settling,
     supervisor,
 )
 from celery_jobman.runtime.running import RunningJob, current_job, running
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from celery import Task
-
 
 logger = logging.getLogger("celery_jobman")
 
@@ -57,7 +57,8 @@ def execute(task: Task, args: Any, kwargs: Any) -> Any:
     job = begin(task)
     with running(job):
         verdict = _run(task, job, args, kwargs)
-        to = settle(job, verdict.ending) if verdict.ending is not None else None
+        following = canvas.following(task, job, verdict)
+        to = settling.settle(job, verdict.ending, following) if verdict.ending is not None else None
     if to == State.CANCELLED:
         results.revoke(task, job.request)
         raise Ignore("cancelled")
@@ -184,7 +185,7 @@ def _judge_late(error: BaseException, task: Task, job: RunningJob) -> None:
     """The database is back: decide now where the job goes, by its row."""
     verdict = outcomes.judge(error, task, job)
     if verdict.ending is not None:
-        _finish(job, _complete(job, verdict.ending))
+        settling.settle_late(job, verdict.ending)
 
 
 @contextmanager
@@ -208,77 +209,6 @@ def _close(job: RunningJob, left_by: BaseException | None) -> None:
         job.runner.close(left_by)
     except (Exception, ControlFlow):
         logger.exception("Cursor could not be saved job=%s", job.id)
-
-
-def settle(job: RunningJob, ending: Ending) -> State:
-    """End the attempt in the database.
-
-    Returns:
-        Where the job went: where ``ending`` says, or cancelled if that was asked for.
-
-    Raises:
-        celery.exceptions.Ignore: The attempt no longer holds the job.  Nothing was written.
-    """
-    moments.reached("finishing")
-    full = _complete(job, ending)
-    to = full.to
-    try:
-        with connection.private(), job.lock:
-            to = connection.patiently(lambda: _finish(job, full), "finish")
-    except ClaimLost:
-        logger.warning("Attempt lost its claim job=%s attempt=%s", job.id, job.attempt)
-        raise Ignore("the job runs elsewhere") from None
-    except connection.OUTAGE:
-        logger.exception("End of an attempt could not be written yet job=%s", job.id)
-        arrears.owe(partial(_finish, job, full))
-        supervisor.wake()
-    except Exception as error:
-        logger.exception("End of an attempt was refused by the database job=%s", job.id)
-        to = _finish_bare(job, full, error)
-    moments.reached("finished")
-    return to
-
-
-def _finish_bare(job: RunningJob, ending: Ending, error: Exception) -> State:
-    """Something of the task's own could not be stored: end the job without any of it."""
-    job.lines_dropped += len(job.lines)
-    job.lines.clear()
-    if ending.to == State.SUCCEEDED:
-        bare = Ending(outcome=ending.outcome, to=ending.to)
-    else:
-        bare = Ending(outcome=Outcome.FAILED, to=State.FAILED, fault=Fault.of(error))
-    bare = replace(bare, lines_dropped=job.lines_dropped)
-    with connection.private():
-        return _finish(job, bare)
-
-
-def _complete(job: RunningJob, ending: Ending) -> Ending:
-    step = "" if ending.to == State.SUCCEEDED else job.runner.stopped_in
-    progress = job.report.columns(timezone.now(), step) if job.report else {}
-    changes = {"current_step": step, **progress, **ending.changes}
-    return replace(
-        ending,
-        changes=changes,
-        resumed_from=job.runner.resumed_from,
-        lines_dropped=job.lines_dropped,
-    )
-
-
-def _finish(job: RunningJob, ending: Ending) -> State:
-    to = ending.to
-    try:
-        to = attempts.finish(job.run, ending, now=timezone.now(), lines=tuple(job.lines)).to
-    except ClaimLost:
-        if not _was_written(job):
-            raise
-    job.lines.clear()
-    return to
-
-
-def _was_written(job: RunningJob) -> bool:
-    """A connection that broke during COMMIT may have committed before the second try."""
-    mine = Attempt.objects.filter(job_id=job.id, number=job.attempt, pid=job.run.pid)
-    return mine.filter(worker_id=job.run.worker_id, started_at=job.run.started_at).exists()
 
 
 def is_nested(task: Task) -> bool:

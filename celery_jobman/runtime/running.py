@@ -67,6 +67,8 @@ class RunningJob:
         self.lines_dropped = 0
         self.lock = Lock()
         self.in_body = False
+        #: Its end is being written, by a transaction that is ours.
+        self.is_ending = False
         self.stop: type[ControlFlow] | None = None
         self.forced = False
         #: Columns that a ``self.retry`` asked to change; set once it was called.
@@ -209,6 +211,18 @@ def running(job: RunningJob) -> Iterator[RunningJob]:
         yield job
     finally:
         del _active[id(job)]
+        _current.reset(token)
+
+
+@contextmanager
+def ending(job: RunningJob) -> Iterator[None]:
+    """Speak for a job whose end is being written, in whichever thread that is."""
+    token = _current.set(job)
+    job.is_ending = True
+    try:
+        yield
+    finally:
+        job.is_ending = False
         _current.reset(token)
 
 

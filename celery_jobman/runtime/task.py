@@ -37,6 +37,12 @@ def _engine(name: str) -> ModuleType:
     return import_module(f"celery_jobman.runtime.{name}")
 
 
+def is_recorded(task: JobTask) -> bool:
+    """Whether calls of a task make jobs: neither it nor Celery nor the project opts out."""
+    own = task.track and not task.name.startswith("celery.")
+    return own and _engine("enqueueing").is_installed()
+
+
 class JobTask(DjangoTask):  # type: ignore[misc]
     """A Celery task whose every call is a job: a row in the project's database.
 
@@ -78,16 +84,12 @@ class JobTask(DjangoTask):  # type: ignore[misc]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run an attempt when a worker calls; run the plain function otherwise."""
-        if self.request.called_directly or not self._is_recorded():
+        if self.request.called_directly or not is_recorded(self):
             return super().__call__(*args, **kwargs)
         execution = _engine("execution")
         if execution.is_nested(self):
             return super().__call__(*args, **kwargs)
         return execution.execute(self, args, kwargs)
-
-    def _is_recorded(self) -> bool:
-        own = self.track and not self.name.startswith("celery.")
-        return own and _engine("enqueueing").is_installed()
 
     def apply_async(  # noqa: PLR0913, PLR0917 - Celery's signature
         self,
@@ -132,7 +134,7 @@ class JobTask(DjangoTask):  # type: ignore[misc]
         ``JOBMAN["DISPATCH_EVERY"]`` late.
         """
         call = {"task_id": task_id, "producer": producer, "link": link, "link_error": link_error}
-        tracked = options.pop("track", True) and self._is_recorded()
+        tracked = options.pop("track", True) and is_recorded(self)
         if not tracked or self._get_app().conf.task_always_eager:
             ours = {name: options.pop(name) for name in OURS if name in options}
             if tracked and ours:

@@ -8,6 +8,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from celery import chain
 from django.core.management import call_command
 from django.db import OperationalError, connection, transaction
 
@@ -43,6 +44,16 @@ def enqueue(task: str, arguments: list[Any], **options: Any) -> str:
 def enqueue_many(task: str, argument_lists: list[list[Any]], **options: Any) -> list[str]:
     """Call a task's ``apply_async`` once for each list of arguments."""
     return [enqueue(task, arguments, **options) for arguments in argument_lists]
+
+
+def enqueue_chain(task: str, tags: list[str], queue: str) -> list[str]:
+    """Enqueue a chain of a task, a link for each tag; return the ids of its links in order."""
+    links = [getattr(tasks, task).si(tag).set(queue=queue) for tag in tags]
+    result, found = chain(*links).apply_async(), list[str]()
+    while result is not None:
+        found.insert(0, str(result.id))
+        result = result.parent
+    return found
 
 
 def enqueue_in_transaction(task: str, arguments: list[Any], **options: Any) -> str:
@@ -139,6 +150,11 @@ def jobs(queue: str) -> dict[str, dict[str, Any]]:
     """Return state and attempt of every job of a queue, by id."""
     rows = Job.objects.filter(queue=queue).values_list("id", "state", "attempt")
     return {str(job_id): {"state": state, "attempt": number} for job_id, state, number in rows}
+
+
+def found(reference: str) -> str:
+    """Return the id of the job that a reference means, such as Celery's id of it."""
+    return str(actions.find(reference).pk)
 
 
 def states(queue: str) -> dict[str, int]:

@@ -13,7 +13,7 @@ from celery_jobman.core.endings import Ending
 from celery_jobman.core.progress import Progress
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Job, LogLine, Outcome
-from celery_jobman.runtime import arrears, execution, outcomes, supervisor
+from celery_jobman.runtime import arrears, execution, outcomes, settling, supervisor
 from celery_jobman.states import State
 from tests.factories import LATER, line, running_job
 
@@ -43,7 +43,7 @@ def test_the_last_progress_is_never_lost(running: Running, ending: Ending) -> No
     job = running(running_job())
     job.report = Progress(99, 100)
 
-    execution.settle(job, ending)
+    settling.settle(job, ending)
 
     assert job.row.progress_current == 99
 
@@ -53,7 +53,7 @@ def test_an_end_brings_the_rest_of_the_log(running: Running) -> None:
     job.lines.append(line(job.row, "the last line"))
     job.lines_dropped = 5
 
-    assert execution.settle(job, SUCCESS) == State.SUCCEEDED
+    assert settling.settle(job, SUCCESS) == State.SUCCEEDED
     assert LogLine.objects.get().message == "the last line"
     assert (job.row.attempts.get().lines_dropped, list(job.lines)) == (5, [])
 
@@ -65,7 +65,7 @@ def test_a_job_that_did_not_succeed_shows_where_it_stopped(
     job = running(running_job())
     job.runner.stopped_in = "load"
 
-    execution.settle(job, ending)
+    settling.settle(job, ending)
 
     assert job.row.current_step == step
 
@@ -77,7 +77,7 @@ def test_an_end_that_comes_too_late_writes_nothing(
     Job.objects.update(attempt=2)
 
     with pytest.raises(Ignore, match="the job runs elsewhere"):
-        execution.settle(job, SUCCESS)
+        settling.settle(job, SUCCESS)
     assert "Attempt lost its claim" in caplog.text
     assert not job.row.attempts.exists()
 
@@ -90,7 +90,7 @@ def test_an_end_that_was_written_although_the_connection_broke_is_no_lost_claim(
     attempts.finish(job.run, SUCCESS, now=LATER)
     monkeypatch.setattr(attempts, "finish", Mock(side_effect=finish))
 
-    assert execution._finish(job, SUCCESS) == State.SUCCEEDED
+    assert settling._finish(job, SUCCESS) == State.SUCCEEDED
     assert job.row.attempts.count() == 1
 
 
@@ -102,7 +102,7 @@ def test_a_database_that_is_away_is_owed_the_end(
     job = running(running_job())
     with monkeypatch.context() as outage:
         outage.setattr(attempts, "finish", Mock(side_effect=OperationalError("away")))
-        execution.settle(job, SUCCESS)
+        settling.settle(job, SUCCESS)
     before = job.row.state
 
     owed[0]()
@@ -129,7 +129,7 @@ def test_an_end_that_the_database_refuses_is_written_without_what_it_refused(
     job = running(running_job())
     job.lines.extend([line(job.row)] * 3)
 
-    assert execution.settle(job, ending) == to
+    assert settling.settle(job, ending) == to
 
     attempt = job.row.attempts.get()
     assert (job.row.state, attempt.lines_dropped) == (to, 3)
@@ -139,7 +139,7 @@ def test_an_end_that_the_database_refuses_is_written_without_what_it_refused(
 def test_a_job_that_was_asked_to_stop_is_cancelled_instead_of_put_back(running: Running) -> None:
     job = running(running_job(cancel_requested_at=LATER))
 
-    assert execution.settle(job, BACKOFF) == State.CANCELLED
+    assert settling.settle(job, BACKOFF) == State.CANCELLED
 
 
 def test_an_end_that_cannot_be_judged_ends_the_job_all_the_same(

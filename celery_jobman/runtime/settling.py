@@ -1,0 +1,118 @@
+"""Settling: the end of an attempt is written, and with it what follows; patiently, or later."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from celery.exceptions import Ignore
+from django.utils import timezone
+
+from celery_jobman.core import attempts, moments
+from celery_jobman.core.endings import Ending, Fault
+from celery_jobman.exceptions import ClaimLost
+from celery_jobman.models import Attempt, Outcome
+from celery_jobman.runtime import arrears, canvas, connection, supervisor
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from celery_jobman.runtime.canvas import Following
+    from celery_jobman.runtime.running import RunningJob
+
+logger = logging.getLogger("celery_jobman")
+
+
+def settle(job: RunningJob, ending: Ending, following: Following | None = None) -> State:
+    """End the attempt in the database, and write what follows it there.
+
+    While the database is away the end is owed: it is written when the database is back.
+
+    Returns:
+        Where the job went: where ``ending`` says, or cancelled if that was asked for.
+
+    Raises:
+        celery.exceptions.Ignore: The attempt no longer holds the job.  Nothing was written.
+    """
+    moments.reached("finishing")
+    full = _complete(job, ending)
+    to = full.to
+    try:
+        with connection.private(), job.lock:
+            to = _end(job, full, following)
+    except ClaimLost:
+        logger.warning("Attempt lost its claim job=%s attempt=%s", job.id, job.attempt)
+        raise Ignore("the job runs elsewhere") from None
+    except connection.OUTAGE:
+        logger.exception("End of an attempt could not be written yet job=%s", job.id)
+        arrears.owe(partial(_finish, job, full, following))
+        _take_over(following)
+        supervisor.wake()
+    except Exception as error:
+        logger.exception("End of an attempt was refused by the database job=%s", job.id)
+        to = _finish_bare(job, full, error)
+    moments.reached("finished")
+    return to
+
+
+def _end(job: RunningJob, ending: Ending, following: Following | None) -> State:
+    try:
+        return connection.patiently(lambda: _finish(job, ending, following), "finish")
+    except canvas.NotWritten:
+        logger.exception("What follows is left to Celery job=%s", job.id)
+        return connection.patiently(lambda: _finish(job, ending), "finish")
+
+
+def settle_late(job: RunningJob, ending: Ending) -> None:
+    """Write the end of an attempt whose message Celery has put aside long ago."""
+    _finish(job, _complete(job, ending))
+
+
+def _finish_bare(job: RunningJob, ending: Ending, error: Exception) -> State:
+    """Something of the task's own could not be stored: end the job without any of it."""
+    job.lines_dropped += len(job.lines)
+    job.lines.clear()
+    if ending.to == State.SUCCEEDED:
+        bare = Ending(outcome=ending.outcome, to=ending.to)
+    else:
+        bare = Ending(outcome=Outcome.FAILED, to=State.FAILED, fault=Fault.of(error))
+    bare = replace(bare, lines_dropped=job.lines_dropped)
+    with connection.private():
+        return _finish(job, bare)
+
+
+def _complete(job: RunningJob, ending: Ending) -> Ending:
+    step = "" if ending.to == State.SUCCEEDED else job.runner.stopped_in
+    progress = job.report.columns(timezone.now(), step) if job.report else {}
+    changes = {"current_step": step, **progress, **ending.changes}
+    return replace(
+        ending,
+        changes=changes,
+        resumed_from=job.runner.resumed_from,
+        lines_dropped=job.lines_dropped,
+    )
+
+
+def _finish(job: RunningJob, ending: Ending, following: Following | None = None) -> State:
+    to, now, lines = ending.to, timezone.now(), tuple(job.lines)
+    also = following.write if following else None
+    try:
+        to = attempts.finish(job.run, ending, now=now, lines=lines, following=also).to
+    except ClaimLost:
+        if not _was_written(job):
+            raise
+    job.lines.clear()
+    _take_over(following)
+    return to
+
+
+def _take_over(following: Following | None) -> None:
+    if following is not None:
+        following.take_over()
+
+
+def _was_written(job: RunningJob) -> bool:
+    """A connection that broke during COMMIT may have committed before the second try."""
+    mine = Attempt.objects.filter(job_id=job.id, number=job.attempt, pid=job.run.pid)
+    return mine.filter(worker_id=job.run.worker_id, started_at=job.run.started_at).exists()

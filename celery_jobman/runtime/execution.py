@@ -31,7 +31,7 @@ from celery_jobman.runtime import (
     supervisor,
 )
 from celery_jobman.runtime.running import RunningJob, current_job, running
-from celery_jobman.states import State
+from celery_jobman.states import FINAL, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -265,20 +265,30 @@ def _complete(job: RunningJob, ending: Ending) -> Ending:
 
 
 def _finish(job: RunningJob, ending: Ending) -> State:
-    to = ending.to
     try:
         to = attempts.finish(job.run, ending, now=timezone.now(), lines=tuple(job.lines)).to
     except ClaimLost:
-        if not _was_written(job):
-            raise
+        to = _written(job, ending)
     job.lines.clear()
     return to
 
 
-def _was_written(job: RunningJob) -> bool:
-    """A connection that broke during COMMIT may have committed before the second try."""
+def _written(job: RunningJob, ending: Ending) -> State:
+    """Return where an end led that was written although its connection broke during COMMIT.
+
+    Who takes a job back writes the row of its attempt too, with an outcome of its own.
+
+    Raises:
+        ClaimLost: Somebody else ended the attempt.
+    """
     mine = Attempt.objects.filter(job_id=job.id, number=job.attempt, pid=job.run.pid)
-    return mine.filter(worker_id=job.run.worker_id, started_at=job.run.started_at).exists()
+    mine = mine.filter(worker_id=job.run.worker_id, started_at=job.run.started_at)
+    outcome = mine.values_list("outcome", flat=True).first()
+    if outcome == ending.outcome:
+        return ending.to
+    if outcome == Outcome.CANCELLED and ending.to not in FINAL:  # it did not wait any more
+        return State.CANCELLED
+    raise ClaimLost
 
 
 def is_nested(task: Task) -> bool:

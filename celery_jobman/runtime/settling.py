@@ -15,7 +15,7 @@ from celery_jobman.core.endings import Ending, Fault
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Attempt, Outcome
 from celery_jobman.runtime import arrears, canvas, connection, supervisor
-from celery_jobman.states import State
+from celery_jobman.states import FINAL, State
 
 if TYPE_CHECKING:
     from celery_jobman.runtime.canvas import Following
@@ -95,13 +95,12 @@ def _complete(job: RunningJob, ending: Ending) -> Ending:
 
 
 def _finish(job: RunningJob, ending: Ending, following: Following | None = None) -> State:
-    to, now, lines = ending.to, timezone.now(), tuple(job.lines)
+    now, lines = timezone.now(), tuple(job.lines)
     also = following.write if following else None
     try:
         to = attempts.finish(job.run, ending, now=now, lines=lines, following=also).to
     except ClaimLost:
-        if not _was_written(job):
-            raise
+        to = _written(job, ending)
     job.lines.clear()
     _take_over(following)
     return to
@@ -112,7 +111,19 @@ def _take_over(following: Following | None) -> None:
         following.take_over()
 
 
-def _was_written(job: RunningJob) -> bool:
-    """A connection that broke during COMMIT may have committed before the second try."""
+def _written(job: RunningJob, ending: Ending) -> State:
+    """Return where an end led that was written although its connection broke during COMMIT.
+
+    Who takes a job back writes the row of its attempt too, with an outcome of its own.
+
+    Raises:
+        ClaimLost: Somebody else ended the attempt.
+    """
     mine = Attempt.objects.filter(job_id=job.id, number=job.attempt, pid=job.run.pid)
-    return mine.filter(worker_id=job.run.worker_id, started_at=job.run.started_at).exists()
+    mine = mine.filter(worker_id=job.run.worker_id, started_at=job.run.started_at)
+    outcome = mine.values_list("outcome", flat=True).first()
+    if outcome == ending.outcome:
+        return ending.to
+    if outcome == Outcome.CANCELLED and ending.to not in FINAL:  # it did not wait any more
+        return State.CANCELLED
+    raise ClaimLost

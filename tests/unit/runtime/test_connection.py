@@ -14,11 +14,13 @@ from django.db import (
     transaction,
 )
 
+from celery_jobman.core import attempts
 from celery_jobman.models import Job
 from celery_jobman.models.database import using
 from celery_jobman.runtime import connection as jobman
 from celery_jobman.runtime.connection import ALIAS
-from tests.factories import unsaved_job
+from celery_jobman.testing.localnodes import wait_until
+from tests.factories import next_run_of, queued_job, unsaved_job
 
 if TYPE_CHECKING:
     from pytest_django import Settings as Project
@@ -202,6 +204,41 @@ def test_a_database_that_stays_away_is_waited_for_as_long_as_the_project_says(
         jobman.patiently(Away(1000), "claim")
     assert 15 <= clock.now <= 20
     assert max(clock.slept) == jobman.LONGEST_PAUSE
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL reports 40001")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("worker_identity")
+def test_a_claim_that_cannot_be_serialised_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    job = queued_job()
+    claimed: list[bool] = []
+
+    def claim() -> None:
+        with jobman.private():
+            with jobman.current().cursor() as cursor:
+                cursor.execute("SET default_transaction_isolation = 'repeatable read'")
+            mine = next_run_of(job)
+            claimed.append(jobman.patiently(lambda: attempts.claim(mine, job.delivery), "claim"))
+            jobman.drop()
+
+    claiming = Thread(target=claim)
+    with transaction.atomic():
+        Job.objects.update(label="relabelled")
+        claiming.start()
+        assert wait_until(somebody_waits_for_us, timeout=20)
+    claiming.join(20)
+
+    assert claimed == [True]
+    assert "could not serialize access" in caplog.text
+
+
+def somebody_waits_for_us() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks"
+            " WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def test_each_try_is_logged(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,14 +8,14 @@ import pytest
 from celery.exceptions import Ignore
 from django.db import DataError, OperationalError
 
-from celery_jobman.core import attempts
+from celery_jobman.core import attempts, rescue
 from celery_jobman.core.endings import Ending
 from celery_jobman.core.progress import Progress
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Job, LogLine, Outcome
 from celery_jobman.runtime import arrears, execution, outcomes, settling, supervisor
 from celery_jobman.states import State
-from tests.factories import LATER, line, running_job
+from tests.factories import LATER, NOON, line, running_job
 
 if TYPE_CHECKING:
     from celery import Task
@@ -92,6 +92,36 @@ def test_an_end_that_was_written_although_the_connection_broke_is_no_lost_claim(
 
     assert settling._finish(job, SUCCESS) == State.SUCCEEDED
     assert job.row.attempts.count() == 1
+
+
+def test_a_cancel_that_was_written_although_the_connection_broke_is_one(running: Running) -> None:
+    job = running(running_job(cancel_requested_at=NOON))
+    attempts.finish(job.run, BACKOFF, now=LATER)
+
+    assert settling.settle(job, BACKOFF) == State.CANCELLED
+    assert job.row.attempts.get().outcome == Outcome.CANCELLED
+
+
+@pytest.mark.parametrize("ending", [SUCCESS, FAILURE, BACKOFF])
+def test_an_end_is_no_end_of_an_attempt_that_was_taken_back(
+    running: Running, ending: Ending
+) -> None:
+    job = running(running_job())
+    rescue.lose(job.row, "its worker froze", now=LATER)
+
+    with pytest.raises(Ignore, match="the job runs elsewhere"):
+        settling.settle(job, ending)
+    assert job.row.state == State.SCHEDULED
+    assert job.row.attempts.get().outcome == Outcome.LOST
+
+
+def test_a_success_is_no_end_of_an_attempt_that_was_cancelled(running: Running) -> None:
+    job = running(running_job(cancel_requested_at=NOON))
+    rescue.lose(job.row, "its worker froze", now=LATER)
+
+    with pytest.raises(Ignore, match="the job runs elsewhere"):
+        settling.settle(job, SUCCESS)
+    assert job.row.state == State.CANCELLED
 
 
 def test_a_database_that_is_away_is_owed_the_end(

@@ -1,22 +1,19 @@
-"""The broker, the database or the web process is away; nothing is lost and the error is clear."""
+"""The broker or the web process is away; nothing is lost and the error is clear."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from celery_jobman.testing.localnodes import LocalPostgreSQL
-from tests.acceptance.drivers import Driver, ProjectError
-from tests.acceptance.projects import Project
+from tests.acceptance.drivers import ProjectError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-    from tests.acceptance.stacks import Stacks
+    from tests.acceptance.drivers import Driver
+    from tests.acceptance.projects import Project
 
 #: ``JOBMAN["PUBLISH_TIMEOUT"]``, and what the rest of ``delay()`` may take on a busy machine.
 PUBLISH_TIMEOUT = 1.0
@@ -136,42 +133,3 @@ def test_connections_cut_under_a_worker_cost_no_job(
     assert time.monotonic() - began < 20
     assert project.effects(second) == ["touch"]
     assert worker.status == "running"
-
-
-@pytest.fixture
-def restartable(stacks: Stacks, tmp_path: Path) -> Iterator[tuple[Project, LocalPostgreSQL]]:
-    """A project on a database server of its own."""
-    server = LocalPostgreSQL()
-    stacks.start(server)
-    stack = replace(
-        stacks.get("redis", "sqlite"),
-        name="restartable",
-        database_url=server.create_database("own"),
-    )
-    with Driver(stack.environment(role="shared driver", folder=tmp_path)) as driver:
-        driver.call("manage", "migrate", "--verbosity=0")
-        project = Project(stack=stack, driver=driver, folder=tmp_path, queue="restartable")
-        yield project, server
-        project.close()
-    server.teardown()
-
-
-@pytest.mark.parametrize(("task", "moment"), [("quiet", "quiet"), ("parcel", "in a parcel")])
-def test_a_database_that_is_away_for_a_moment_fails_no_job(
-    restartable: tuple[Project, LocalPostgreSQL], task: str, moment: str
-) -> None:
-    project, server = restartable
-    tag = project.new_tag()
-    gate = project.arm(tag, moment)
-    worker = project.worker()
-    job_id = project.enqueue(task, tag=tag)
-    gate.wait()
-
-    server.stop()
-    gate.release()
-    project.wait(lambda: "Database is away, trying again what=" in worker.logs())
-    server.start()
-    server.ready()
-
-    job = project.wait_for(job_id)
-    assert (job["state"], job["attempt"]) == ("succeeded", 1), project.report(job_id)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import time
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 #: ``JOBMAN["PUBLISH_TIMEOUT"]``, and what the rest of ``delay()`` may take on a busy machine.
 PUBLISH_TIMEOUT = 1.0
 SLACK = 1.5
+#: Connections that one call may try to make to a broker that is away.
+KNOCKS = 6
 
 CUT_ALL_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -26,12 +31,19 @@ WHERE pid <> pg_backend_pid() AND datname = current_database()
 
 
 @pytest.fixture
-def alone(projects: Callable[..., Project]) -> Iterator[Project]:
-    """A project whose broker nobody else uses."""
-    project = projects("redis", "postgresql", fresh=True)
+def alone(request: pytest.FixtureRequest, projects: Callable[..., Project]) -> Iterator[Project]:
+    """A project whose broker nobody else uses while the test runs."""
+    project = projects(*getattr(request, "param", ("redis", "postgresql")), fresh=True)
     yield project
-    project.stack.broker.unpause()
     project.close()
+    _mend(project)
+
+
+def _mend(project: Project) -> None:
+    broker = project.stack.broker
+    broker.unpause()
+    broker.start()
+    broker.ready()
 
 
 @pytest.fixture
@@ -43,6 +55,9 @@ def web(alone: Project) -> Iterator[Driver]:
 
 
 @pytest.mark.parametrize("outage", ["stop", "pause"])
+@pytest.mark.parametrize(
+    "alone", [("redis", "postgresql"), ("rabbitmq", "mariadb")], indirect=True, ids="-".join
+)
 def test_a_job_waits_in_the_database_while_the_broker_is_away(
     alone: Project, web: Driver, outage: str
 ) -> None:
@@ -53,13 +68,62 @@ def test_a_job_waits_in_the_database_while_the_broker_is_away(
     call = _delay(web, alone)
 
     assert call["seconds"] + call["dropping"] < PUBLISH_TIMEOUT + SLACK, call
-    job = alone.job(call["id"])
-    assert job["state"] == "scheduled"
-    assert job["dispatch_error"] != ""
-    alone.stack.broker.unpause()
-    alone.stack.broker.start()
-    assert alone.wait_for(call["id"], timeout=40)["dispatch_error"] == ""
+    refused = alone.job(call["id"])
+    assert refused["state"] == "scheduled"
+    assert refused["dispatch_error"] != ""
+    alone.wait(lambda: alone.job(call["id"])["available_at"] > refused["available_at"])
+    assert alone.job(call["id"])["refused_at"] == refused["refused_at"]
+    since = refused["refused_at"][:19].replace("T", " ")
+    assert f"has not taken its message since {since}" in _shown(alone, call["id"])
+    _mend(alone)
+    assert alone.wait_for(call["id"], timeout=60)["dispatch_error"] == ""
     assert alone.effects(call["id"]) == ["touch"]
+
+
+def _shown(project: Project, job_id: str) -> str:
+    return " ".join(str(project.driver.call("manage", "jobman", "show", job_id)).split())
+
+
+@pytest.mark.parametrize(
+    "alone", [("redis", "postgresql"), ("rabbitmq", "mariadb")], indirect=True, ids="-".join
+)
+def test_a_call_knocks_at_a_broker_that_is_away_a_few_times_and_no_more(
+    alone: Project, web: Driver
+) -> None:
+    alone.stack.broker.stop()
+    with ClosedDoor(alone.stack.broker.port) as door:
+        call = _delay(web, alone)
+        knocks = door.knocks
+        _delay(web, alone)
+
+    assert alone.job(call["id"])["state"] == "scheduled"
+    assert 0 < knocks <= KNOCKS
+    assert door.knocks <= 2 * KNOCKS
+
+
+class ClosedDoor:
+    """Stands where a broker was: takes every connection, counts it, and closes it at once."""
+
+    def __init__(self, port: int) -> None:
+        self.knocks = 0
+        self._socket = socket.create_server(("127.0.0.1", port))
+        self._thread = Thread(target=self._answer, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(10)
+        self._socket.close()
+
+    def _answer(self) -> None:
+        with suppress(OSError):
+            while True:
+                visitor, _ = self._socket.accept()
+                self.knocks += 1
+                visitor.close()
 
 
 @pytest.mark.parametrize("published_before", [False, True], ids=["first", "later"])

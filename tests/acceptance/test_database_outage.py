@@ -218,6 +218,6 @@ def test_lines_that_the_buffer_could_not_hold_are_counted_and_shown(
     assert lines == [f"line {number}" for number in range(len(lines))]
     (attempt,) = project.rows("attempts", job_id)
     assert attempt["lines_dropped"] >= FLOOD - len(lines) > 0
-    assert f"{attempt['lines_dropped']} log lines dropped" in project.driver.call(
+    assert f"{attempt['lines_dropped']:,} log lines dropped" in project.driver.call(
         "manage", "jobman", "show", job_id
     )

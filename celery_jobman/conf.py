@@ -52,7 +52,7 @@ class Settings:
     flush_every: timedelta = timedelta(milliseconds=250)
     #: Log lines that are written at once when so many wait.
     flush_lines: int = 200
-    #: Log lines a process holds while the database is away; older ones are dropped, counted.
+    #: Log lines a job holds while the database is away; newer ones are dropped, counted.
     log_buffer: int = 10_000
     #: Longest message kept of one log line, in characters.
     log_line_length: int = 10_000
@@ -60,8 +60,9 @@ class Settings:
     log_lines: int = 100_000
     #: Longest that ``delay()`` waits for the broker before the job is left to a worker.
     publish_timeout: timedelta = timedelta(seconds=1)
-    #: How long a worker goes on trying to write a claim or an end to a database that is away.
-    outage_patience: timedelta = timedelta(seconds=60)
+    #: How long a worker goes on trying to write a claim, a checkpoint or an end to a database
+    #: that is away.  Longer than a failover, or a restart with recovery, takes.
+    outage_patience: timedelta = timedelta(minutes=5)
     #: A job whose worker died in so many attempts is failed.
     poison_limit: int = 3
     #: Age, since the end, after which ``prune`` deletes a job by default.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from celery_jobman.models.job import JobQuerySet
 
     Publish = Callable[[Job], None]
+    Expired = Callable[[UUID], object]
 
 
 #: Most messages sent by one call; the rest waits for the next.
@@ -42,7 +43,13 @@ def overdue(*, now: datetime, after: timedelta) -> dict[str, int]:
 
 
 def redeliver(
-    queue: str, messages: int, publish: Publish, *, now: datetime, after: timedelta
+    queue: str,
+    messages: int,
+    publish: Publish,
+    *,
+    now: datetime,
+    after: timedelta,
+    expired: Expired = bool,
 ) -> int:
     """Send jobs of ``queue`` again whose messages must be lost.
 
@@ -52,6 +59,7 @@ def redeliver(
         publish: Called with each job; sends its message or raises.
         now: Aware datetime to judge by.
         after: Jobs queued for less than this are left alone.
+        expired: Called with the id of each job that is cancelled because it had expired.
 
     Returns:
         How many messages were sent anew.  At the first one that the broker refuses it stops.
@@ -63,7 +71,7 @@ def redeliver(
     candidates = _overdue(now, after).filter(queue=queue).order_by("queued_at")
     sent = 0
     for job in candidates[: min(missing, LIMIT)]:
-        outcome = _again(job, publish, now)
+        outcome = _again(job, publish, now, expired)
         if outcome is False:
             break
         sent += bool(outcome)
@@ -75,7 +83,7 @@ def _overdue(now: datetime, after: timedelta) -> JobQuerySet:
     return queued.filter(queued_at__lt=now - after)
 
 
-def _again(job: Job, publish: Publish, now: datetime) -> bool | None:
+def _again(job: Job, publish: Publish, now: datetime, expired: Expired) -> bool | None:
     due = transitions.try_move(
         job.id,
         State.SCHEDULED,
@@ -86,14 +94,23 @@ def _again(job: Job, publish: Publish, now: datetime) -> bool | None:
         delivery=Plus(1),
     )
     job.delivery += 1
-    return schedule.dispatch(job, publish, now=now) if due else None
+    return schedule.dispatch(job, publish, now=now, expired=expired) if due else None
 
 
-def resend(job_id: UUID, delivery: int, publish: Publish, *, now: datetime) -> bool:
+def resend(
+    job_id: UUID, delivery: int, publish: Publish, *, now: datetime, expired: Expired = bool
+) -> bool:
     """Send a queued job again whose message was taken by a process that died.
+
+    Args:
+        job_id: The job.
+        delivery: The message that was taken.
+        publish: Called with the job; sends its message or raises.
+        now: Aware datetime to judge by.
+        expired: Called with the job's id when it is cancelled because it had expired.
 
     Returns:
         Whether a message was sent; False when the job has moved on from ``delivery``.
     """
     job = Job.objects.filter(pk=job_id, state=State.QUEUED, delivery=delivery).first()
-    return job is not None and bool(_again(job, publish, now))
+    return job is not None and bool(_again(job, publish, now, expired))

@@ -6,6 +6,10 @@ said goodbye, is dead, and whoever calls :func:`rescue_lost` ends its attempts a
 puts the jobs back on the schedule, or fails them when no attempt is left.  A job's age plays
 no part: a job may run for days on a worker that lives.
 
+While the database is away every worker is silent.  So a worker that rescues believes silence
+only when it could give its own signs of life all that time; see
+:mod:`celery_jobman.runtime.pulse`.
+
 The danger: a worker that is alive but frozen for longer than that loses its jobs, and what it
 was doing may be done twice.  When it comes back, all it writes is refused, and its jobs stop
 at their next checkpoint.
@@ -45,7 +49,11 @@ class Rescued:
 
 
 def rescue_lost(
-    *, silence: timedelta | None = None, limit: int = 500, now: datetime | None = None
+    *,
+    silence: timedelta | None = None,
+    judging_silence: bool = True,
+    limit: int = 500,
+    now: datetime | None = None,
 ) -> list[Rescued]:
     """Take back up to ``limit`` attempts whose worker is dead.
 
@@ -55,6 +63,8 @@ def rescue_lost(
     Args:
         silence: Time without a sign of life after which a worker is dead; by default
             ``JOBMAN["WORKER_LOST_AFTER"]``.
+        judging_silence: Take silence for death.  False: take back only from workers that
+            said goodbye.
         limit: Most attempts to take back in this call.
         now: Aware datetime to judge by; by default the clock of the database, which the
             heartbeats go by too.
@@ -64,7 +74,7 @@ def rescue_lost(
     """
     moment = now or timezone.now()
     quiet = silence or settings().worker_lost_after
-    orphaned = _orphaned(quiet, now)
+    orphaned = _orphaned(quiet, now) if judging_silence else _left_behind()
     rows = Job.objects.filter(orphaned).without_payloads().order_by("started_at")[:limit]
     return [done for job in rows if (done := _lose_if_free(job, moment, orphaned))]
 
@@ -97,6 +107,12 @@ def _orphaned(silence: timedelta, now: datetime | None) -> Q:
     dead = Exists(theirs.dead(silence, now))
     unheard = ~Exists(theirs) & Q(started_at__lt=(now or DatabaseClock()) - silence)
     return Q(state=State.RUNNING, worker_id__isnull=False) & (Q(dead) | unheard)
+
+
+def _left_behind() -> Q:
+    """Running for a worker that said goodbye."""
+    gone = Worker.objects.filter(pk=OuterRef("worker_id"), stopped_at__isnull=False)
+    return Q(Exists(gone), state=State.RUNNING)
 
 
 def lose(job: Job, why: str, *, now: datetime, guard: Q | None = None) -> Rescued | None:

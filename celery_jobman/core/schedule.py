@@ -52,26 +52,31 @@ def dispatch_due(
     """
     sent = 0
     for job in Job.objects.due(now)[:limit]:
-        if _has_expired(job, now):
-            if expire(job.id, now=now, delivery=job.delivery):
-                expired(job.id)
-            continue
-        outcome = dispatch(job, publish, now=now)
+        outcome = dispatch(job, publish, now=now, expired=expired)
         if outcome is False:
             break
         sent += bool(outcome)
     return sent
 
 
-def dispatch(job: Job, publish: Publish, *, now: datetime) -> bool | None:
+def dispatch(
+    job: Job, publish: Publish, *, now: datetime, expired: Callable[[UUID], object] = bool
+) -> bool | None:
     """Move one scheduled job to queued and publish its message.
+
+    Args:
+        job: The job, as it was read.
+        publish: Called with the job; sends its message or raises.
+        now: Aware datetime to judge by.
+        expired: Called with the job's id when it is cancelled because it had expired.
 
     Returns:
         True when the message was sent, False when the broker refused it (the job is scheduled
         again), None when somebody else moved the job first or it had expired.
     """
-    if _has_expired(job, now):
-        expire(job.id, now=now, delivery=job.delivery)
+    if job.expires_at is not None and job.expires_at <= now:
+        if expire(job.id, now=now, delivery=job.delivery):
+            expired(job.id)
         return None
     delivery = job.delivery + 1
     moved = transitions.try_move(
@@ -88,10 +93,6 @@ def dispatch(job: Job, publish: Publish, *, now: datetime) -> bool | None:
         return None
     job.delivery = delivery
     return send(job, publish, now=now)
-
-
-def _has_expired(job: Job, now: datetime) -> bool:
-    return job.expires_at is not None and job.expires_at <= now
 
 
 def expire(job_id: UUID, *, now: datetime, delivery: int | None = None) -> bool:
@@ -119,7 +120,8 @@ def send(job: Job, publish: Publish, *, now: datetime) -> bool:
     try:
         publish(job)
     except Exception as error:  # noqa: BLE001 - whatever the transport raises
-        hold(job.id, job.delivery, error, now=now)
+        since = job.refused_at if job.dispatch_error else None
+        hold(job.id, job.delivery, error, now=now, since=since)
         return False
     return True
 
@@ -143,8 +145,18 @@ def hold(
     *,
     now: datetime,
     delay: timedelta = REFUSED_DELAY,
+    since: datetime | None = None,
 ) -> None:
-    """Put a job whose message was refused back on the schedule, with the error noted."""
+    """Put a job whose message was refused back on the schedule, with the error noted.
+
+    Args:
+        job_id: The job.
+        delivery: The message that was refused.
+        error: Why.
+        now: Aware datetime of the refusal.
+        delay: Wait before the job is sent again.
+        since: When the first of these refusals was; None when this is the first.
+    """
     logger.warning("Message was refused job=%s error=%r", job_id, error)
     transitions.try_move(
         job_id,
@@ -154,4 +166,5 @@ def hold(
         at={"delivery": delivery},
         available_at=now + delay,
         dispatch_error=clean(f"{type(error).__name__}: {error}", 1000),
+        refused_at=since or now,
     )

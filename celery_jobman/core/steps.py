@@ -16,7 +16,7 @@ from celery_jobman.core.encoding import clean, encode
 from celery_jobman.core.iterations import Iteration
 from celery_jobman.exceptions import ClaimLost, StepConflict
 from celery_jobman.models import Job, Step, StepState
-from celery_jobman.models.database import atomic, home, route, using
+from celery_jobman.models.database import atomic, home, reconnect, route, using
 from celery_jobman.models.step import STEP_LENGTH
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class StepRunner:
             StepConflict: ``name`` was already used in this attempt.  Nothing was run.
             UnencodableValue: The return value cannot be encoded.  Nothing is stored, so the
                 next attempt runs ``fn`` again.
+            OperationalError, InterfaceError: The database stayed away for too long.
             RuntimeError: ``atomic=True`` inside an open transaction, whose later rollback
                 would undo the step.  Nothing was run.
             Exception: Whatever ``fn`` raises passes through; the step is noted as failed.
@@ -194,12 +195,22 @@ class StepRunner:
         return self._store(path, result, began)
 
     def _execute_atomic(self, path: str, call: Callable[[], Any]) -> Any:
+        self._connect()
         # The project's own connection: checkpoint and effects must share one transaction.
         with transaction.atomic(using=home(), durable=True):
             result = self._execute(path, call)
             self.confirm_claim()
             moments.reached("atomic:before commit")
         return result
+
+    def _connect(self) -> None:
+        """Wait, before the transaction begins, for a database that is away.
+
+        Once it has begun a broken connection takes it along, and with it the attempt: what
+        ``fn`` did elsewhere by then must not be done twice in one attempt.
+        """
+        if not connections[home()].in_atomic_block:
+            self._through(lambda: reconnect(home()))
 
     def confirm_claim(self) -> None:
         """Make sure, until the transaction ends, that this attempt holds the job.

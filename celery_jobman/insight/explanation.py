@@ -70,22 +70,19 @@ def _scheduled(job: Job, now: datetime) -> str:
 
 def _refused(job: Job, due: datetime, now: datetime) -> str:
     """Return the sentence about a job whose message the broker did not take."""
-    values = {"ago": ago(due - REFUSED_DELAY, now), "error": job.dispatch_error}
+    since = job.refused_at or due - REFUSED_DELAY
+    values = {"moment": at(since), "ago": ago(since, now), "error": job.dispatch_error}
     if not Workforce.now().workers:
-        return (
-            _(
-                "It waits for the broker, and no worker is alive to ask it again; it did not take"
-                " the message %(ago)s: %(error)s."
-            )
-            % values
+        text = _(
+            "It waits for the broker, which has not taken its message since %(moment)s (%(ago)s),"
+            " and no worker is alive to ask it again; the last error: %(error)s."
         )
-    return (
-        _(
-            "It waits for the broker, which is asked again every few seconds; it did not take the"
-            " message %(ago)s: %(error)s."
+    else:
+        text = _(
+            "It waits for the broker, which has not taken its message since %(moment)s (%(ago)s)"
+            " and is asked again every few seconds; the last error: %(error)s."
         )
-        % values
-    )
+    return text % values
 
 
 def _for_later(job: Job, due: datetime, now: datetime) -> str:

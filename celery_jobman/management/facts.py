@@ -22,7 +22,7 @@ _JOB = (
     "releases", "max_attempts", "trigger", "worker_id", "pid", "current_step", "progress_current",
     "progress_total", "progress_unit", "progress_message", "progress_at", "completed_code",
     "error_class", "error_message", "last_failed_at", "cancel_requested_at", "cancel_forced",
-    "dispatch_error", "parent_id", "root_id", "group_id", "owner_id", "tags",
+    "dispatch_error", "refused_at", "parent_id", "root_id", "group_id", "owner_id", "tags",
     "retry_of", "replaced_by", "code_version", "observed", "eager", "declared_steps",
 )  # fmt: skip
 _ATTEMPT = (

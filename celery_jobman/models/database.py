@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from django.apps import apps
 from django.core.checks import Warning as CheckWarning
-from django.db import models, router, transaction
+from django.db import Error, connections, models, router, transaction
 from django.db.models.functions import Now
 
 if TYPE_CHECKING:
@@ -50,6 +50,25 @@ def route(alias: str | None) -> Iterator[None]:
 def atomic(**options: Any) -> transaction.Atomic:
     """Return ``transaction.atomic()`` on the connection that :func:`using` names."""
     return transaction.atomic(using=using(), **options)
+
+
+def reconnect(alias: str) -> None:
+    """Make sure that a connection stands: open it, or close one that broke unnoticed.
+
+    Raises:
+        OperationalError, InterfaceError: It is broken, or cannot be opened.  It is closed now,
+            so that another call opens it anew.
+    """
+    connection = connections[alias]
+    if connection.connection is None:
+        connection.ensure_connection()
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Error:
+        connection.close()
+        raise
 
 
 class DatabaseClock(Now):

@@ -128,6 +128,8 @@ class Job(JobmanModel):
     cancel_forced = models.BooleanField(_("cancel forced"), default=False)
     #: Why the broker did not take the last message; empty once it did.
     dispatch_error = models.TextField(_("dispatch error"), blank=True, default="")
+    #: Since when the broker has not taken the message; of no meaning without an error.
+    refused_at = models.DateTimeField(_("refused since"), null=True, blank=True)
 
     parent_id = models.UUIDField(_("parent job"), null=True, blank=True)
     root_id = models.CharField(_("root task id"), max_length=NAME_LENGTH, blank=True, default="")

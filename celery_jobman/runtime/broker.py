@@ -16,7 +16,7 @@ from celery_jobman.conf import settings
 from celery_jobman.core import moments, schedule
 from celery_jobman.models import Job
 from celery_jobman.models.database import using
-from celery_jobman.runtime import connection, messages, publishing
+from celery_jobman.runtime import connection, messages, publishing, results
 
 logger = logging.getLogger("celery_jobman")
 
@@ -110,7 +110,7 @@ def _deliver(job: Job, **how: Any) -> None:
 
 def dispatch(job: Job) -> None:
     """Give a scheduled job that is due now to the broker; a worker does it if this fails."""
-    schedule.dispatch(job, publish, now=timezone.now())
+    schedule.dispatch(job, publish, now=timezone.now(), expired=results.cancelled)
 
 
 def send_if_due(job_id: UUID) -> None:

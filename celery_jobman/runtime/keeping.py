@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -30,6 +31,7 @@ from celery_jobman.core import cancellation, redelivery, rescue, schedule, worke
 from celery_jobman.models import Job, Worker
 from celery_jobman.runtime import broker, forking, results, running
 from celery_jobman.runtime.connection import OUTAGE
+from celery_jobman.runtime.pulse import Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +76,10 @@ class Keeping(Thread):
         self.leaving = False
         # Before anything is published: publishing to a queue adds it to the app's.
         self.queues = sorted(controller.app.amqp.queues.consume_from)
+        self.pulse = Pulse()
         self._due: dict[Callable[[], object], float] = {}
+        #: Notes that wait for the database, with the tries that are left.
+        self._waiting: list[tuple[Note, int]] = []
 
     def run(self) -> None:
         """Work until the process ends."""
@@ -104,35 +109,46 @@ class Keeping(Thread):
         except OUTAGE as error:
             logger.warning("Keeper's duty put off duty=%s error=%r", duty.__name__, error)
             connections.close_all()
+            self._due.pop(self.beat, None)  # the first thing to do when the database is back
         except Exception:
             logger.exception("Keeper's duty failed duty=%s", duty.__name__)
             connections.close_all()
 
     def _read_inbox(self) -> None:
         wait = settings().dispatch_every.total_seconds()
+        with suppress(Empty):
+            self._waiting.append((_inbox.get(timeout=min(wait, 1.0)), TRIES))
+        waiting, self._waiting = self._waiting, []
+        for work, tries in waiting:
+            if not self._follow(work):
+                self._put_off(work, tries - 1)
+
+    def _follow(self, work: Note) -> bool:
+        """Do what a note says; return False when the database is away."""
         try:
-            work = _inbox.get(timeout=min(wait, 1.0))
-        except Empty:
-            return
-        for _ in range(TRIES):
-            try:
-                with forking.guard.undisturbed():
-                    work(self.me)
-            except OUTAGE as error:
-                logger.warning("Keeper's note put off error=%r", error)
-                connections.close_all()
-                time.sleep(1.0)
-            except Exception:
-                logger.exception("Keeper's note failed")
-                return
-            else:
-                return
+            with forking.guard.undisturbed():
+                work(self.me)
+        except OUTAGE as error:
+            logger.warning("Keeper's note put off error=%r", error)
+            connections.close_all()
+            return False
+        except Exception:
+            logger.exception("Keeper's note failed")
+        return True
+
+    def _put_off(self, work: Note, tries: int) -> None:
+        """Keep a note for the next turn: a sign of life that is due comes first."""
+        if tries:
+            self._waiting.append((work, tries))
+        else:
+            logger.error("Keeper's note given up, the database was away for too long")
 
     def beat(self) -> None:
         """Give the worker's sign of life."""
         reserved = len(celery_state.reserved_requests) - len(celery_state.active_requests)
-        if not workers.beat(self.me.worker_id, reserved=max(reserved, 0)):
-            workers.arrive(self._row())
+        with self.pulse.beating():
+            if not workers.beat(self.me.worker_id, reserved=max(reserved, 0)):
+                workers.arrive(self._row())
 
     def dispatch(self) -> None:
         """Give the broker the jobs that are due."""
@@ -141,7 +157,7 @@ class Keeping(Thread):
 
     def rescue(self) -> None:
         """Take back what dead workers held."""
-        rescued = rescue.rescue_lost()
+        rescued = rescue.rescue_lost(judging_silence=self.pulse.is_steady())
         for entry in rescued:
             logger.warning("Job rescued job=%s state=%s", entry.job_id, entry.state)
         results.ended(rescued)
@@ -155,7 +171,9 @@ class Keeping(Thread):
         held = sum(self._alive().values_list("reserved", flat=True))
         for queue in queues:
             messages = broker.depth(queue, self.controller.app) + held
-            sent = redelivery.redeliver(queue, messages, broker.publish, now=now, after=after)
+            sent = redelivery.redeliver(
+                queue, messages, broker.publish, now=now, after=after, expired=results.cancelled
+            )
             if sent:
                 logger.warning("Lost messages sent again queue=%s count=%s", queue, sent)
 

@@ -67,7 +67,8 @@ def _resend(loss: Loss) -> None:
     """The process died between taking the message and claiming the job."""
     if loss.header is not None:
         job_id, delivery = UUID(loss.header["job"]), loss.header["delivery"]
-        redelivery.resend(job_id, delivery, broker.publish, now=timezone.now())
+        now = timezone.now()
+        redelivery.resend(job_id, delivery, broker.publish, now=now, expired=results.cancelled)
 
 
 def revoked(header: dict[str, Any], me: Identity, *, expired: bool) -> None:

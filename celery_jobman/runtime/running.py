@@ -169,7 +169,7 @@ class RunningJob:
         except ClaimLost:
             self.stop = ClaimLost
         except OUTAGE:
-            return  # no news; the supervisor asks again
+            pass  # no news; the next checkpoints must not all try to connect
         else:
             self.cancel_requested_at = requested
             if requested is not None:

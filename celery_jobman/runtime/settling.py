@@ -77,7 +77,6 @@ def _finish_bare(job: RunningJob, ending: Ending, error: Exception) -> State:
         bare = Ending(outcome=ending.outcome, to=ending.to)
     else:
         bare = Ending(outcome=Outcome.FAILED, to=State.FAILED, fault=Fault.of(error))
-    bare = replace(bare, lines_dropped=job.lines_dropped)
     with connection.private():
         return _finish(job, bare)
 
@@ -86,15 +85,11 @@ def _complete(job: RunningJob, ending: Ending) -> Ending:
     step = "" if ending.to == State.SUCCEEDED else job.runner.stopped_in
     progress = job.report.columns(timezone.now(), step) if job.report else {}
     changes = {"current_step": step, **progress, **ending.changes}
-    return replace(
-        ending,
-        changes=changes,
-        resumed_from=job.runner.resumed_from,
-        lines_dropped=job.lines_dropped,
-    )
+    return replace(ending, changes=changes, resumed_from=job.runner.resumed_from)
 
 
 def _finish(job: RunningJob, ending: Ending, following: Following | None = None) -> State:
+    ending = replace(ending, lines_dropped=job.lines_dropped)  # some may be of this very outage
     now, lines = timezone.now(), tuple(job.lines)
     also = following.write if following else None
     try:

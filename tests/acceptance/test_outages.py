@@ -1,26 +1,28 @@
-"""The broker, the database or the web process is away; nothing is lost and the error is clear."""
+"""The broker or the web process is away; nothing is lost and the error is clear."""
 
 from __future__ import annotations
 
+import socket
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from celery_jobman.testing.localnodes import LocalPostgreSQL
-from tests.acceptance.drivers import Driver, ProjectError
-from tests.acceptance.projects import Project
+from tests.acceptance.drivers import ProjectError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-    from tests.acceptance.stacks import Stacks
+    from tests.acceptance.drivers import Driver
+    from tests.acceptance.projects import Project
 
 #: ``JOBMAN["PUBLISH_TIMEOUT"]``, and what the rest of ``delay()`` may take on a busy machine.
 PUBLISH_TIMEOUT = 1.0
 SLACK = 1.5
+#: Connections that are tried at once to a broker that is away; then about one a second is.
+KNOCKS = 4
 
 CUT_ALL_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -29,12 +31,19 @@ WHERE pid <> pg_backend_pid() AND datname = current_database()
 
 
 @pytest.fixture
-def alone(projects: Callable[..., Project]) -> Iterator[Project]:
-    """A project whose broker nobody else uses."""
-    project = projects("redis", "postgresql", fresh=True)
+def alone(request: pytest.FixtureRequest, projects: Callable[..., Project]) -> Iterator[Project]:
+    """A project whose broker nobody else uses while the test runs."""
+    project = projects(*getattr(request, "param", ("redis", "postgresql")), fresh=True)
     yield project
-    project.stack.broker.unpause()
     project.close()
+    _mend(project)
+
+
+def _mend(project: Project) -> None:
+    broker = project.stack.broker
+    broker.unpause()
+    broker.start()
+    broker.ready()
 
 
 @pytest.fixture
@@ -46,6 +55,9 @@ def web(alone: Project) -> Iterator[Driver]:
 
 
 @pytest.mark.parametrize("outage", ["stop", "pause"])
+@pytest.mark.parametrize(
+    "alone", [("redis", "postgresql"), ("rabbitmq", "mariadb")], indirect=True, ids="-".join
+)
 def test_a_job_waits_in_the_database_while_the_broker_is_away(
     alone: Project, web: Driver, outage: str
 ) -> None:
@@ -56,13 +68,63 @@ def test_a_job_waits_in_the_database_while_the_broker_is_away(
     call = _delay(web, alone)
 
     assert call["seconds"] + call["dropping"] < PUBLISH_TIMEOUT + SLACK, call
-    job = alone.job(call["id"])
-    assert job["state"] == "scheduled"
-    assert job["dispatch_error"] != ""
-    alone.stack.broker.unpause()
-    alone.stack.broker.start()
-    assert alone.wait_for(call["id"], timeout=40)["dispatch_error"] == ""
+    refused = alone.job(call["id"])
+    assert refused["state"] == "scheduled"
+    assert refused["dispatch_error"] != ""
+    alone.wait(lambda: alone.job(call["id"])["available_at"] > refused["available_at"])
+    assert alone.job(call["id"])["refused_at"] == refused["refused_at"]
+    since = refused["refused_at"][:19].replace("T", " ")
+    assert f"has not taken its message since {since}" in _shown(alone, call["id"])
+    _mend(alone)
+    assert alone.wait_for(call["id"], timeout=60)["dispatch_error"] == ""
     assert alone.effects(call["id"]) == ["touch"]
+
+
+def _shown(project: Project, job_id: str) -> str:
+    return " ".join(str(project.driver.call("manage", "jobman", "show", job_id)).split())
+
+
+@pytest.mark.parametrize(
+    "alone", [("redis", "postgresql"), ("rabbitmq", "mariadb")], indirect=True, ids="-".join
+)
+def test_many_calls_knock_no_more_often_at_a_broker_that_is_away_than_one(
+    alone: Project, web: Driver
+) -> None:
+    alone.stack.broker.stop()
+    began = time.monotonic()
+    with ClosedDoor(alone.stack.broker.port) as door:
+        first, *others = [_delay(web, alone) for _ in range(20)]
+        seconds = time.monotonic() - began
+
+    assert first["seconds"] < PUBLISH_TIMEOUT + SLACK
+    assert max(call["seconds"] for call in others) < PUBLISH_TIMEOUT / 2
+    assert 0 < door.knocks <= KNOCKS + 2 * seconds
+    assert alone.states() == {"scheduled": 20, "queued": 1}
+
+
+class ClosedDoor:
+    """Stands where a broker was: takes every connection, counts it, and closes it at once."""
+
+    def __init__(self, port: int) -> None:
+        self.knocks = 0
+        self._socket = socket.create_server(("127.0.0.1", port))
+        self._thread = Thread(target=self._answer, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(10)
+        self._socket.close()
+
+    def _answer(self) -> None:
+        with suppress(OSError):
+            while True:
+                visitor, _ = self._socket.accept()
+                self.knocks += 1
+                visitor.close()
 
 
 @pytest.mark.parametrize("published_before", [False, True], ids=["first", "later"])
@@ -136,42 +198,3 @@ def test_connections_cut_under_a_worker_cost_no_job(
     assert time.monotonic() - began < 20
     assert project.effects(second) == ["touch"]
     assert worker.status == "running"
-
-
-@pytest.fixture
-def restartable(stacks: Stacks, tmp_path: Path) -> Iterator[tuple[Project, LocalPostgreSQL]]:
-    """A project on a database server of its own."""
-    server = LocalPostgreSQL()
-    stacks.start(server)
-    stack = replace(
-        stacks.get("redis", "sqlite"),
-        name="restartable",
-        database_url=server.create_database("own"),
-    )
-    with Driver(stack.environment(role="shared driver", folder=tmp_path)) as driver:
-        driver.call("manage", "migrate", "--verbosity=0")
-        project = Project(stack=stack, driver=driver, folder=tmp_path, queue="restartable")
-        yield project, server
-        project.close()
-    server.teardown()
-
-
-@pytest.mark.parametrize(("task", "moment"), [("quiet", "quiet"), ("parcel", "in a parcel")])
-def test_a_database_that_is_away_for_a_moment_fails_no_job(
-    restartable: tuple[Project, LocalPostgreSQL], task: str, moment: str
-) -> None:
-    project, server = restartable
-    tag = project.new_tag()
-    gate = project.arm(tag, moment)
-    worker = project.worker()
-    job_id = project.enqueue(task, tag=tag)
-    gate.wait()
-
-    server.stop()
-    gate.release()
-    project.wait(lambda: "Database is away, trying again what=" in worker.logs())
-    server.start()
-    server.ready()
-
-    job = project.wait_for(job_id)
-    assert (job["state"], job["attempt"]) == ("succeeded", 1), project.report(job_id)

@@ -178,6 +178,28 @@ def parcel(self: Any, _tag: str) -> int:
     return sum(self.iterate("stamps", [1, 2, 3], every=1))
 
 
+@shared_task(base=JobTask, bind=True, max_attempts=2, backoff=0)
+def sealed(self: Any, _tag: str) -> None:
+    """Use the database, and then take an atomic step."""
+    effect("open")
+    reached("before the seal")
+    self.step("seal", _seal, atomic=True)
+
+
+def _seal() -> None:
+    effect("seal")
+    reached("under the seal")
+
+
+@shared_task(base=JobTask)
+def chatter(_tag: str, count: int = 100) -> None:
+    """Log so many lines, and report as much progress."""
+    reached("before the chatter")
+    for number in range(count):
+        logger.info("line %s", number)
+        progress(number + 1, total=count)
+
+
 @shared_task(base=JobTask)
 def sleeper(_tag: str, seconds: float) -> None:
     """Sleep in one call, without any checkpoint."""

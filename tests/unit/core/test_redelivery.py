@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,6 +10,9 @@ from celery_jobman.core.redelivery import overdue, redeliver, resend
 from celery_jobman.models import Job
 from celery_jobman.states import State
 from tests.factories import EARLIER, LATER, NOON, job_in, queued_job
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 pytestmark = pytest.mark.django_db
 
@@ -185,6 +188,16 @@ def test_an_expired_job_is_cancelled_instead_of_sent_again() -> None:
     assert again(broker) == 0
     job.refresh_from_db()
     assert (job.state, broker.sent) == (State.CANCELLED, [])
+
+
+def test_what_expires_instead_of_being_sent_again_is_told() -> None:
+    lost, taken = (queued_job(expires_at=NOON, queue=name) for name in ("celery", "other"))
+    told: list[UUID] = []
+
+    redeliver("celery", 0, Broker().publish, now=NOON, after=AFTER, expired=told.append)
+    resend(taken.id, 1, Broker().publish, now=NOON, expired=told.append)
+
+    assert told == [lost.id, taken.id]
 
 
 def test_a_job_that_is_not_expired_yet_is_sent_again() -> None:

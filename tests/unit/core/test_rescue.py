@@ -242,6 +242,14 @@ def test_by_default_the_databases_clock_and_the_projects_patience_hold(
     assert bool(rescue_lost()) is lost
 
 
+def test_when_silence_is_not_judged_only_those_who_said_goodbye_are_dead() -> None:
+    held_job()
+    running_job(worker_id=uuid4())
+    left = running_job(worker_id=worker(seen=NOON, stopped_at=NOON).id)
+
+    assert [entry.job_id for entry in rescued(judging_silence=False)] == [left.id]
+
+
 def test_a_rescuer_whose_clock_is_ahead_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     held_job(seen=timezone.now())
     monkeypatch.setattr(timezone, "now", lambda: LATER)

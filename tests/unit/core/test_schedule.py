@@ -175,6 +175,28 @@ def test_a_refusal_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert f"Message was refused job={job.id}" in caplog.text
 
 
+def test_since_when_the_broker_takes_no_message_is_kept_over_all_its_refusals() -> None:
+    job = scheduled_job(available_at=EARLIER)
+    dispatch_due(refuse, now=EARLIER)
+
+    dispatch_due(refuse, now=NOON)
+
+    job.refresh_from_db()
+    assert (job.refused_at, job.available_at) == (EARLIER, NOON + REFUSED_DELAY)
+
+
+def test_a_refusal_after_the_broker_took_a_message_is_the_first_again() -> None:
+    job = scheduled_job(available_at=EARLIER)
+    dispatch_due(refuse, now=EARLIER)
+    dispatch_due(lambda _: None, now=NOON)
+    put_back(job.id, Job.objects.get(pk=job.id).delivery, now=NOON)
+
+    dispatch_due(refuse, now=LATER)
+
+    job.refresh_from_db()
+    assert job.refused_at == LATER
+
+
 @pytest.mark.parametrize(("expires", "state"), [(NOON, State.CANCELLED), (LATER, State.QUEUED)])
 def test_an_expired_job_is_cancelled_instead_of_sent(expires: Any, state: State) -> None:
     job = scheduled_job(expires_at=expires)
@@ -198,9 +220,11 @@ def test_an_expired_job_does_not_hold_up_the_others() -> None:
 
 def test_dispatching_one_expired_job_sends_nothing() -> None:
     job = scheduled_job(expires_at=NOON)
+    told: list[UUID] = []
 
-    assert dispatch(job, refuse, now=NOON) is None
+    assert dispatch(job, refuse, now=NOON, expired=told.append) is None
     job.refresh_from_db()
+    assert told == [job.id]
     assert job.error_message == "it expired before a worker began it"
 
 

@@ -72,20 +72,24 @@ def test_a_person_retried_it_not_its_last_failure() -> None:
 def test_a_job_the_broker_refused_says_so() -> None:
     job = scheduled_job(dispatch_error="OperationalError: connection refused")
 
-    assert why(job, NOON).endswith(
-        "did not take the message 5m ago: OperationalError: connection refused."
-    )
+    assert why(job, NOON).endswith("the last error: OperationalError: connection refused.")
 
 
-def test_a_job_the_broker_refused_says_when_and_who_asks_again() -> None:
-    held = scheduled_job(dispatch_error="refused", available_at=NOON + timedelta(seconds=2))
+def test_a_job_the_broker_refused_says_since_when_and_who_asks_again() -> None:
+    held = scheduled_job(dispatch_error="refused", refused_at=EARLIER, available_at=LATER)
 
     assert why(held, NOON) == (
-        "It waits for the broker, and no worker is alive to ask it again; it did not take the"
-        " message 3s ago: refused."
+        "It waits for the broker, which has not taken its message since 2030-01-01 11:55:00 UTC"
+        " (5m ago), and no worker is alive to ask it again; the last error: refused."
     )
     worker(seen=timezone.now())
-    assert "is asked again every few seconds; it did not take the message 3s ago" in why(held, NOON)
+    assert "(5m ago) and is asked again every few seconds" in why(held, NOON)
+
+
+def test_a_job_that_was_refused_before_that_was_noted_says_when_it_was_last() -> None:
+    held = scheduled_job(dispatch_error="refused", available_at=NOON + timedelta(seconds=2))
+
+    assert "since 2030-01-01 11:59:57 UTC (3s ago)" in why(held, NOON)
 
 
 def test_a_due_job_waits_for_a_dispatcher() -> None:

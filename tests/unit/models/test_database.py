@@ -6,7 +6,14 @@ import pytest
 from django.apps import apps
 from django.core.checks import Warning as CheckWarning
 from django.core.checks import run_checks
-from django.db import connection, connections, models, transaction
+from django.db import (
+    InterfaceError,
+    OperationalError,
+    connection,
+    connections,
+    models,
+    transaction,
+)
 from django.db.models.functions import Now
 
 from celery_jobman.models import Job, Worker
@@ -15,6 +22,7 @@ from celery_jobman.models.database import (
     JobmanModel,
     atomic,
     home,
+    reconnect,
     route,
     using,
 )
@@ -124,3 +132,29 @@ def test_every_other_warning_is_still_given(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(models.Model, "check", classmethod(lambda _cls, **_: given))
 
     assert [message.id for message in JobmanModel.check()] == ["models.W042"]
+
+
+def test_a_connection_that_is_closed_is_opened(side_door: str) -> None:
+    reconnect(side_door)
+
+    assert connections[side_door].connection is not None
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_a_connection_that_broke_unnoticed_is_closed_and_opened_by_the_next_call(
+    side_door: str, error: type[Exception]
+) -> None:
+    def break_once(*_: Any) -> None:
+        connections[side_door].execute_wrappers.remove(break_once)
+        raise error
+
+    reconnect(side_door)
+    connections[side_door].execute_wrappers.append(break_once)
+
+    with pytest.raises(error):
+        reconnect(side_door)
+    broken = connections[side_door].connection
+    reconnect(side_door)
+
+    assert broken is None
+    assert connections[side_door].is_usable()

@@ -90,6 +90,7 @@ def test_it_rescues_what_dead_workers_held_and_says_so(
 ) -> None:
     told = Mock()
     monkeypatch.setattr(results, "ended", told)
+    monkeypatch.setattr(keeper.pulse, "is_steady", lambda: True)
     long_ago = timezone.now().replace(year=2020)
     job = running_job(worker_id=worker(seen=long_ago).id)
 
@@ -100,6 +101,46 @@ def test_it_rescues_what_dead_workers_held_and_says_so(
     assert f"Job rescued job={job.id} state=scheduled" in caplog.text
     (entries,) = told.call_args.args
     assert [entry.job_id for entry in entries] == [job.id]
+
+
+def test_it_believes_no_silence_before_its_own_pulse_is_steady(keeper: Keeping) -> None:
+    long_ago = timezone.now().replace(year=2020)
+    silent = running_job(worker_id=worker(seen=long_ago).id)
+    left = running_job(worker_id=worker(seen=long_ago, stopped_at=long_ago).id)
+
+    keeper.beat()
+    keeper.rescue()
+
+    states = Job.objects.in_bulk([silent.pk, left.pk])
+    assert states[silent.pk].state == State.RUNNING
+    assert states[left.pk].state == State.SCHEDULED
+
+
+def test_a_database_that_is_away_makes_the_sign_of_life_the_next_thing_to_do(
+    keeper: Keeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rescue, "rescue_lost", Mock(side_effect=OperationalError))
+    keeper._due[keeper.beat] = float("inf")
+
+    keeper._attempt(keeper.rescue)
+
+    assert keeper.beat not in keeper._due
+
+
+def test_it_tells_celery_of_what_expired_while_its_message_was_lost(
+    keeper: Keeping, sent: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Mock()
+    monkeypatch.setattr(results, "cancelled", told)
+    monkeypatch.setattr(broker, "depth", lambda *_: 0)
+    alive(keeper)
+    long_ago = timezone.now().replace(year=2020)
+    job = queued_job(queued_at=long_ago, expires_at=long_ago)
+
+    keeper.redeliver()
+
+    told.assert_called_once_with(job.id)
+    assert sent == []
 
 
 @pytest.fixture

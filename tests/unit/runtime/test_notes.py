@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
@@ -33,17 +32,51 @@ def test_an_empty_inbox_is_no_work(keeper: Keeping, settings: Project) -> None:
     keeper._read_inbox()
 
 
+@pytest.fixture
+def _hasty(settings: Project) -> None:
+    """Do not wait for notes."""
+    settings.JOBMAN = {"DISPATCH_EVERY": 0.001}
+
+
+@pytest.mark.usefixtures("_hasty")
 def test_a_note_waits_for_a_database_that_is_away(
-    keeper: Keeping, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    keeper: Keeping, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
     note = Mock(side_effect=[OperationalError, OperationalError, None])
     keeping.note(note)
 
-    keeper._read_inbox()
+    for _ in range(4):
+        keeper._read_inbox()
 
     assert note.call_count == 3
     assert caplog.text.count("Keeper's note put off") == 2
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_a_note_that_waits_holds_up_neither_the_duties_nor_other_notes(keeper: Keeping) -> None:
+    second = Mock()
+    keeping.note(Mock(side_effect=OperationalError))
+    keeping.note(second)
+
+    keeper._read_inbox()
+    keeper._read_inbox()
+
+    second.assert_called_once_with(keeper.me)
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_a_note_is_given_up_one_day_and_that_is_said(
+    keeper: Keeping, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(keeping, "TRIES", 2)
+    note = Mock(side_effect=OperationalError)
+    keeping.note(note)
+
+    for _ in range(3):
+        keeper._read_inbox()
+
+    assert note.call_count == 2
+    assert "Keeper's note given up" in caplog.text
 
 
 def test_a_note_that_fails_is_logged_and_the_next_one_read(

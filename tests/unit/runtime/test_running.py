@@ -272,15 +272,18 @@ def test_a_job_that_was_lost_is_not_cancelled_as_well(job: RunningJob) -> None:
     assert job.stop is ClaimLost
 
 
-def test_no_news_from_a_database_that_is_away_changes_nothing(
+def test_a_database_that_is_away_is_not_asked_at_every_checkpoint(
     job: RunningJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "cancel_requested", Mock(side_effect=OperationalError))
-    before = job.news_at
+    asked = Mock(side_effect=OperationalError)
+    monkeypatch.setattr(attempts, "cancel_requested", asked)
+    job.news_at = time.monotonic() - NEWS_OLD_AFTER - 1
 
-    job.ask()
+    job.checkpoint()
+    job.checkpoint()
 
-    assert (job.stop, job.news_at) == (None, before)
+    asked.assert_called_once_with(job.id, job.attempt)
+    assert job.stop is None
 
 
 def test_a_checkpoint_asks_by_itself_when_the_news_is_old(job: RunningJob) -> None:

@@ -90,7 +90,7 @@ def _complete(job: RunningJob, ending: Ending) -> Ending:
 
 def _finish(job: RunningJob, ending: Ending, following: Following | None = None) -> State:
     ending = replace(ending, lines_dropped=job.lines_dropped)  # some may be of this very outage
-    now, lines = timezone.now(), tuple(job.lines)
+    now, lines = timezone.now(), job.last_lines()
     also = following.write if following else None
     try:
         to = attempts.finish(job.run, ending, now=now, lines=lines, following=also).to

@@ -134,10 +134,12 @@ def freeze_the_broker(scene: Scene) -> None:
     """Freeze the broker until publishers have given up; then it has their messages after all."""
     broker = scene.project.stack.broker
     broker.pause()
-    scene.release()
-    scene.project.wait(lambda: _have_left(scene))
-    scene.project.wait(lambda: bool(scene.row(PUBLISH)["dispatch_error"]))
-    broker.unpause()
+    try:
+        scene.release()
+        scene.project.wait(lambda: _have_left(scene))
+        scene.project.wait(lambda: bool(scene.row(PUBLISH)["dispatch_error"]))
+    finally:
+        broker.unpause()
 
 
 def deliver_twice(scene: Scene) -> None:
@@ -168,7 +170,7 @@ def make_stale(scene: Scene) -> None:
 
 
 def call_off(scene: Scene) -> None:
-    """Cancel every job that no process runs, and two that have run, and let messages come."""
+    """Cancel the jobs; then let their messages come, or their processes go on."""
     _await_the_message(scene, RETRY)
     for moment in (*WAITING, FINISHING, CANCEL, RETRY):
         scene.act("cancel", moment)

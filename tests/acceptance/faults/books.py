@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from tests.acceptance import deeds
+from tests.acceptance import deeds, executions
 
 if TYPE_CHECKING:
     from tests.acceptance.faults.cells import Cell
@@ -26,6 +26,7 @@ class Books:
     rows: dict[str, dict[str, Any]]
     tags: dict[str, str]
     deeds: list[dict[str, Any]]
+    executions: list[dict[str, Any]]
     orphans: dict[str, int]
     missed: dict[str, NeverReached]
     report: str
@@ -37,6 +38,7 @@ class Books:
             rows=rows,
             tags=dict(scene.tags),
             deeds=[*deeds.noted(scene.project.folder), *_effects(rows)],
+            executions=executions.noted(scene.project.folder),
             orphans=scene.project.driver.call("orphans"),
             missed=dict(scene.missed),
             report=scene.project.report(),
@@ -50,6 +52,7 @@ class Books:
         for row in self.rows.values():
             self._check_attempts(row)
             self._check_deeds(row)
+            self._check_executions(row)
 
     def check_cell(self, moment: str, cell: Cell) -> None:
         """Check what became of the job that was held at one moment."""
@@ -61,7 +64,9 @@ class Books:
             return
         outcomes = tuple(attempt["outcome"] for attempt in row["attempts"])
         assert outcomes in {cell.outcomes, cell.either}, f"{outcomes}\n{row}\n{self.report}"
-        assert row["state"] == outcomes[-1]
+        assert row["state"] == (cell.ends or outcomes[-1])
+        self._check_executions(row)
+        self._check_messages(row, cell)
         repeated = self._repeated(row)
         assert cell.repeats <= repeated, f"not repeated: {cell.repeats - repeated}"
         excess = repeated - cell.repeats - cell.may_repeat
@@ -74,7 +79,9 @@ class Books:
         for before, after in pairwise(attempts):
             self._check_succession(before, after)
         ends = [attempt["outcome"] for attempt in attempts if attempt["outcome"] == row["state"]]
-        assert len(ends) == 1 or row["state"] == "failed", f"{row} ended {len(ends)} times"
+        most = len(attempts) if row["state"] == "failed" else 1
+        least = row["state"] != "cancelled"  # while it waited, no attempt of it ended so
+        assert least <= len(ends) <= most, f"{row} ended {len(ends)} times"
 
     def _check_succession(self, before: dict[str, Any], after: dict[str, Any]) -> None:
         lost = before["outcome"] == "lost"
@@ -91,7 +98,25 @@ class Books:
         if row["task"].endswith(".passage") and row["state"] == "succeeded":
             assert {name for (name,) in names} == ALL
         if row["task"].endswith(".knock"):
-            assert names == {("knock",): 1}
+            assert names == ({("knock",): 1} if row["state"] == "succeeded" else {})
+
+    def _check_executions(self, row: dict[str, Any]) -> None:
+        """The newest message ran it to its end, and Celery heard of no failure that is none."""
+        mine = self._executions(row)
+        told = {execution["state"] for execution in mine}
+        assert "FAILURE" not in told or row["state"] == "failed", f"{mine}\n{self.report}"
+        ran = {execution["delivery"] for execution in mine if execution["state"] == "SUCCESS"}
+        assert ran <= {row["delivery"]}, f"run by an older message: {mine}"
+
+    def _check_messages(self, row: dict[str, Any], cell: Cell) -> None:
+        if cell.drops:
+            states = [execution["state"] for execution in self._executions(row)]
+            assert executions.DROPPED in states, f"no message of it was dropped: {states}"
+        if cell.waits:
+            assert row["started_at"] >= row["available_at"], "it began before its time"
+
+    def _executions(self, row: dict[str, Any]) -> list[dict[str, Any]]:
+        return [execution for execution in self.executions if execution["job"] == row["id"]]
 
     def _repeated(self, row: dict[str, Any]) -> set[str]:
         if row["task"].endswith(".failing"):

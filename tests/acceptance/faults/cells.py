@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from tests.acceptance.faults.moments import (
     ATOMIC,
     BODY,
+    BROKER,
     CANCEL,
     CLAIMED,
+    FINISHED,
     FINISHING,
+    HELD,
+    INSERT,
     LINK,
     MOMENTS,
+    PREFETCHED,
+    PUBLISH,
     RETRY,
     STEP,
     WEB,
@@ -34,13 +40,21 @@ class Cell:
     repeats: frozenset[str] = frozenset()
     #: Effects that may be, but need not.
     may_repeat: frozenset[str] = frozenset()
+    #: The state in which it ended while it waited for an attempt; none: its last attempt's.
+    ends: str = ""
+    #: A message of it came, and was dropped.
+    drops: bool = False
+    #: It was put off, and began no sooner.
+    waits: bool = False
 
     @property
     def accepted(self) -> bool:
-        return bool(self.outcomes)
+        return bool(self.outcomes or self.ends)
 
     def __str__(self) -> str:
         ways = [", ".join(way) for way in (self.outcomes, self.either) if way]
+        if self.ends:
+            ways = [", ".join([*self.outcomes, f"*{self.ends}*"])]
         return " *or* ".join(ways) or "refused"
 
 
@@ -68,6 +82,9 @@ NOT_OURS: Final = (
 NO_WORKER: Final = "No worker has a part in it yet."
 NO_WEB: Final = "The web process has no part in it any more."
 NO_MESSAGE: Final = "There is no message yet that could come twice."
+NOT_SEEN: Final = "Nobody but its own transaction can see the job yet."
+ONLY_ASKED: Final = "It runs, and is asked to stop: see *during a cancel*."
+NO_OLDER: Final = "No older message has a part in it: see *duplicate delivery*."
 NO_PROCESS: Final = "No pool process has begun it; it is not hit."
 OWN_TRANSACTION: Final = "The project's own transaction fails, with any package or without."
 
@@ -110,6 +127,39 @@ FROZEN: Final = cells(
     at(ATOMIC[1:], Cell(outcomes=("succeeded",), either=("lost", "succeeded"))),
 )
 STOPPED: Final = cells(UNDISTURBED, UNBORN, ending_as("interrupted"))
+
+#: Moments at which no attempt has begun and a message is, or will be, on its way.
+WAITING: Final = (PUBLISH, *BROKER)
+
+
+def dropping(layer: Cells, names: tuple[str, ...]) -> Cells:
+    """Demand in the cells of these moments that a message came and was dropped."""
+    found = {name: layer[name] for name in names}
+    return {name: replace(cell, drops=True) for name, cell in found.items() if is_tried(cell)}
+
+
+def is_tried(cell: Cell | str) -> TypeGuard[Cell]:
+    """Whether a cell applies."""
+    return isinstance(cell, Cell)
+
+
+DUPLICATED: Final = cells(UNDISTURBED, dropping(UNDISTURBED, (*BROKER, *HELD)), at(WEB, NO_MESSAGE))
+FORGOTTEN: Final = cells(UNDISTURBED, UNBORN, dropping(UNDISTURBED, (PREFETCHED, *HELD)))
+STALE: Final = cells(
+    at(tuple(MOMENTS), NO_OLDER),
+    at((LINK,), NOT_OURS),
+    at((INSERT,), NOT_SEEN),
+    dropping(UNDISTURBED, (*WAITING, RETRY)),
+    at((PREFETCHED,), Cell(outcomes=("succeeded",), drops=True, waits=True)),
+)
+CALLED_OFF: Final = cells(
+    UNDISTURBED,
+    at((INSERT,), NOT_SEEN),
+    at(BODY, ONLY_ASKED),
+    at(WAITING, Cell(outcomes=(), ends="cancelled", drops=True)),
+    at((RETRY,), Cell(outcomes=("failed",), ends="cancelled", drops=True)),
+    at((FINISHING, FINISHED), ONCE),
+)
 
 NOT_BEGUN: Final = "No process has begun it that could write anything."
 WRITTEN: Final = "Its process writes nothing more."

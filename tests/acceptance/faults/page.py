@@ -26,13 +26,15 @@ moment, never a guess at the time. This page is written from the table that the 
 (`tests/acceptance/faults/table.py`), and a test compares the two.
 
 A cell says how the attempts of the job ended, in order. *refused*: `delay()` raised, or never
-returned; nothing was accepted, and no row is left. A letter says why a fault has no meaning at a
-moment.
+returned; nothing was accepted, and no row is left. In italics: the job ended so while it waited for
+an attempt. A letter says why a fault has no meaning at a moment.
 
 After each scene the books are checked: every accepted job has ended, once, with its attempts
 numbered without a gap; the effect of an atomic step is there exactly once, every other at least
 once, and at most once for each attempt; no row belongs to nothing; nothing waits for a message
-that does not exist. [What is promised](../explanation/promises.md) says it in words.
+that does not exist; the newest message ran it, and Celery heard of no failure that is none. Where
+messages come too often or too late, each job's must have come, and have been dropped. [What is
+promised](../explanation/promises.md) says it in words.
 """
 
 

@@ -9,13 +9,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from celery_jobman.testing.localnodes import wait_until
+from tests.acceptance import executions
 from tests.acceptance.drivers import ProjectError
 from tests.acceptance.faults.books import Books
+from tests.acceptance.faults.cells import is_tried
 from tests.acceptance.faults.moments import BROKER, CANCEL, HELD, MOMENTS, PREFETCHED, QUEUED, WEB
 from tests.acceptance.gates import NeverReached
+from tests.acceptance.projects import NOTHING
 from tests.acceptance.stacks import QUICK
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.acceptance.drivers import Driver
     from tests.acceptance.faults.table import Fault, Ground
     from tests.acceptance.gates import Gate
@@ -68,11 +73,13 @@ class Scene:
             environment=self.fault.environment,
         )
 
-    def relieve(self, **environment: str) -> ProjectWorker:
+    def relieve(
+        self, *, concurrency: int = 2, environment: Mapping[str, str] = NOTHING
+    ) -> ProjectWorker:
         """Start another worker."""
         return self.project.worker(
             pool=self.ground.pool,
-            concurrency=2,
+            concurrency=concurrency,
             settings=PATIENT,
             celery=self.fault.celery,
             environment=environment,
@@ -82,6 +89,31 @@ class Scene:
         """Let everything go on."""
         for gate in self.gates.values():
             gate.release()
+
+    def let_web_go(self, moment: str) -> None:
+        """Let the web process that is held at ``moment`` go on, and wait until it has."""
+        self.gates.pop(moment).release()
+        with self.webs.pop(moment) as web:
+            web.answer()
+
+    def hold_the_next(self, moment: str, gate: str) -> Gate:
+        """Hold the next attempt of the job that is held at ``moment`` too, at another gate."""
+        return self.project.arm(self.tags[moment], gate)
+
+    def act(self, verb: str, moment: str, **options: Any) -> None:
+        """Do to the job that is held at ``moment`` what a person can do."""
+        self.project.driver.call("act", verb, self.row(moment)["id"], **options)
+
+    def executions(self, moment: str) -> list[dict[str, Any]]:
+        """Return what became of each message of the job that was held at ``moment``."""
+        job_id = self.row(moment)["id"]
+        noted = executions.noted(self.project.folder)
+        return [execution for execution in noted if execution["job"] == job_id]
+
+    def await_executions(self, moment: str, **facts: Any) -> None:
+        """Wait until a process is done with such a message of the job."""
+        wanted = facts.items()
+        self.project.wait(lambda: any(wanted <= done.items() for done in self.executions(moment)))
 
     def row(self, moment: str) -> dict[str, Any]:
         """Return the row of the job that was held at ``moment``."""
@@ -165,8 +197,16 @@ class Scene:
             with suppress(ProjectError, EOFError):
                 web.answer()
         wait_until(lambda: self._are_final(self.rows()), timeout=self.fault.within)
+        wait_until(self._have_dropped, timeout=10)
         # Messages are taken in order: when this job is done, no older message is left to run.
         self.project.wait_for(self.project.enqueue("noop"))
+
+    def _have_dropped(self) -> bool:
+        """Whether every message has come that must be dropped."""
+        cells = {moment: self.fault.cells[moment] for moment in self._tried}
+        dropping = [moment for moment, cell in cells.items() if is_tried(cell) and cell.drops]
+        states = ([done["state"] for done in self.executions(moment)] for moment in dropping)
+        return all(executions.DROPPED in each for each in states)
 
     def _are_final(self, rows: dict[str, dict[str, Any]]) -> bool:
         return all(row["finished_at"] for row in rows.values())

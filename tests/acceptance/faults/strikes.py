@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import kombu
@@ -13,7 +14,22 @@ from celery_jobman.testing.localnodes import LocalPostgreSQL, LocalRabbitMQ, Loc
 from celery_jobman.testing.localnodes.process import run
 from celery_jobman.testing.localnodes.rabbitmq import rabbitmq_script
 from tests.acceptance import troubles
-from tests.acceptance.faults.moments import ATOMIC, BODY, FINISHING, HELD, RETRY
+from tests.acceptance.drivers import ProjectError
+from tests.acceptance.executions import DROPPED
+from tests.acceptance.faults.cells import WAITING
+from tests.acceptance.faults.moments import (
+    ATOMIC,
+    BODY,
+    BROKER,
+    CANCEL,
+    FINISHED,
+    FINISHING,
+    HELD,
+    PREFETCHED,
+    PUBLISH,
+    QUEUED,
+    RETRY,
+)
 
 if TYPE_CHECKING:
     from tests.acceptance.faults.scenes import Scene
@@ -22,6 +38,10 @@ if TYPE_CHECKING:
 TOGETHER = 8
 #: Seconds after which Redis takes an unacknowledged message for lost.
 VISIBILITY = 2
+#: Seconds for which a job is put off: longer than its old message takes to come.
+LATER = 5
+#: The priority with which Redis gives a message out after all others.
+LAST = 9
 
 
 def kill_the_pool(scene: Scene) -> None:
@@ -60,13 +80,25 @@ def stop_coldly(scene: Scene) -> None:
 
 
 def freeze(scene: Scene) -> None:
-    """Freeze the worker until others have taken its jobs, then let it come back."""
+    """Freeze the worker until others have its jobs, and hold them until it has come back."""
     taken = [moment for moment in (*BODY, FINISHING) if moment != ATOMIC[1]]
+    frozen = {moment: scene.gates[moment].pid for moment in taken}
     scene.victim.pause()
-    scene.relieve()
-    scene.project.wait(lambda: all(scene.outcomes(moment) for moment in taken))
+    successors = [scene.hold_the_next(moment, _gate_of_the_next(moment)) for moment in taken]
+    scene.relieve(concurrency=len(taken) + 1)
+    for successor in successors:
+        successor.wait()
     scene.release()
     scene.victim.unpause()
+    for moment, pid in frozen.items():
+        scene.await_executions(moment, pid=pid, attempt=1)
+    for successor in successors:
+        successor.release()
+
+
+def _gate_of_the_next(moment: str) -> str:
+    """One process stands at a gate; the next attempt stands as late as it can, elsewhere."""
+    return "before body" if moment == FINISHING else "finishing"
 
 
 def restart_the_broker(scene: Scene) -> None:
@@ -98,23 +130,66 @@ def cut_the_broker(scene: Scene) -> None:
     scene.release()
 
 
+def freeze_the_broker(scene: Scene) -> None:
+    """Freeze the broker until publishers have given up; then it has their messages after all."""
+    broker = scene.project.stack.broker
+    broker.pause()
+    try:
+        scene.release()
+        scene.project.wait(lambda: _have_left(scene))
+        scene.project.wait(lambda: bool(scene.row(PUBLISH)["dispatch_error"]))
+    finally:
+        broker.unpause()
+
+
 def deliver_twice(scene: Scene) -> None:
-    for moment in HELD:
+    _await_the_message(scene, RETRY)
+    for moment in (*BROKER, *HELD):
         scene.project.driver.call("deliver_again", scene.row(moment)["id"])
-    relief = scene.relieve()
+    scene.relieve()
     # The message of the second attempt is as good as the first; the claim of a job whose row a
     # transaction holds waits for its end.
-    dropped = len(set(HELD) - {RETRY, ATOMIC[1]})
-    scene.project.wait(lambda: relief.logs().count("Message dropped") >= dropped)
+    for moment in set(HELD) - {RETRY, ATOMIC[1]}:
+        scene.await_executions(moment, state=DROPPED)
     scene.release()
+
+
+def make_stale(scene: Scene) -> None:
+    """Give each job another delivery, behind the message that it has or is about to have."""
+    _await_the_message(scene, RETRY)
+    old = {moment: scene.row(moment)["delivery"] for moment in (*WAITING, RETRY)}
+    scene.act("cancel", PUBLISH)
+    scene.let_web_go(PUBLISH)
+    scene.act("retry", PUBLISH)
+    scene.act("change_priority", QUEUED, priority=LAST)
+    scene.act("change_priority", RETRY, priority=LAST)
+    scene.project.driver.call("put_off", scene.row(PREFETCHED)["id"], LATER)
+    scene.release()
+    for moment, delivery in old.items():
+        scene.await_executions(moment, delivery=delivery)
+
+
+def call_off(scene: Scene) -> None:
+    """Cancel the jobs; then let their messages come, or their processes go on."""
+    _await_the_message(scene, RETRY)
+    for moment in (*WAITING, FINISHING, CANCEL, RETRY):
+        scene.act("cancel", moment)
+    with suppress(ProjectError):  # it has ended, and says so
+        scene.act("cancel", FINISHED)
+    scene.release()
+
+
+def _await_the_message(scene: Scene, moment: str) -> None:
+    scene.project.wait(lambda: scene.row(moment)["state"] == "queued")
 
 
 def forget_who_has_it(scene: Scene) -> None:
     """Wait until Redis gives the unacknowledged messages to somebody else."""
     # A worker looks for them when it starts, and then only every hundred seconds.
     time.sleep(VISIBILITY + 1)
-    relief = scene.relieve()
-    scene.project.wait(lambda: relief.logs().count("Message dropped") >= len(scene.gates))
+    scene.relieve()
+    for moment in scene.gates:
+        scene.await_executions(moment, state=DROPPED)
     scene.release()
 
 
@@ -142,7 +217,7 @@ def deadlock(scene: Scene) -> None:
 
 def let_clocks_differ(scene: Scene) -> None:
     """Let a worker that is behind watch one that is ahead, for longer than a lost one is let."""
-    scene.relieve(**troubles.clock(minutes=-10))
+    scene.relieve(environment=troubles.clock(minutes=-10))
     first = scene.last_signs()
     scene.project.wait(lambda: _have_passed(TOGETHER, first, scene.last_signs()))
     scene.release()

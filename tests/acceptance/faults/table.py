@@ -13,9 +13,11 @@ from tests.acceptance import troubles
 from tests.acceptance.faults import strikes
 from tests.acceptance.faults.cells import (
     AGAIN,
+    CALLED_OFF,
+    DUPLICATED,
+    FORGOTTEN,
     FROZEN,
     KILLED,
-    NO_MESSAGE,
     NO_PROCESS,
     NO_WEB,
     NOT_BEGUN,
@@ -24,6 +26,7 @@ from tests.acceptance.faults.cells import (
     OWN_TRANSACTION,
     PERHAPS_AGAIN,
     REFUSED,
+    STALE,
     STOPPED,
     TERMINATED,
     UNBORN,
@@ -123,7 +126,7 @@ FAULTS: Final = (
         name="worker killed",
         says="SIGKILL to the worker's main process; another worker is started.",
         strike=strikes.kill_the_worker,
-        grounds=(REDIS, THREADS),
+        grounds=(REDIS, THREADS, SOLO),
         cells=KILLED,
     ),
     Fault(
@@ -150,15 +153,22 @@ FAULTS: Final = (
     ),
     Fault(
         name="frozen worker",
-        says="SIGSTOP to the worker; SIGCONT when others have its jobs.",
+        says="SIGSTOP to the worker; SIGCONT when others have its jobs, and have not ended them.",
         strike=strikes.freeze,
         grounds=(REDIS, THREADS),
         cells=FROZEN,
     ),
     Fault(
         name="broker restarted",
-        says="The broker stops, with the loss of what it held in memory, and starts again.",
+        says="The broker stops, and starts again; Redis has lost what it had, RabbitMQ has not.",
         strike=strikes.restart_the_broker,
+        grounds=(REDIS, RABBIT),
+        cells=UNDISTURBED,
+    ),
+    Fault(
+        name="broker frozen",
+        says="SIGSTOP to the broker; SIGCONT when publishers have given up.",
+        strike=strikes.freeze_the_broker,
         grounds=(REDIS,),
         cells=UNDISTURBED,
     ),
@@ -181,14 +191,29 @@ FAULTS: Final = (
         says="The message that began the job comes a second time, to another worker.",
         strike=strikes.deliver_twice,
         grounds=(RABBIT,),
-        cells=cells(UNDISTURBED, at(WEB, NO_MESSAGE)),
+        cells=DUPLICATED,
+    ),
+    Fault(
+        name="stale message",
+        says="The job is put off, or given another priority, or cancelled and retried; the old "
+        "message comes before the new one.",
+        strike=strikes.make_stale,
+        grounds=(RABBIT,),
+        cells=STALE,
+    ),
+    Fault(
+        name="cancelled meanwhile",
+        says="A person cancels the job; its message comes, or its end is written, afterwards.",
+        strike=strikes.call_off,
+        grounds=(REDIS,),
+        cells=CALLED_OFF,
     ),
     Fault(
         name="visibility time-out too short",
         says="Redis gives messages that are not acknowledged to another worker.",
         strike=strikes.forget_who_has_it,
         grounds=(REDIS,),
-        cells=cells(UNDISTURBED, UNBORN),
+        cells=FORGOTTEN,
         celery={
             "CELERY_TASK_ACKS_LATE": True,
             "CELERY_BROKER_TRANSPORT_OPTIONS": {"visibility_timeout": strikes.VISIBILITY},
@@ -220,6 +245,12 @@ FAULTS: Final = (
             at((FINISHED, RETRY), WRITTEN),
             at(ATOMIC[:1], AGAIN),
             at((AFTER,), AGAIN),
+        ),
+        also=(
+            (
+                "serialisation failure",
+                "PostgreSQL's 40001, for which MariaDB has deadlocks: the same class of error.",
+            ),
         ),
     ),
     Fault(

@@ -4,8 +4,11 @@ import os
 
 from celery import Celery
 
+from tests.acceptance import executions
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.acceptance.project.settings")
 
 app = Celery("acceptance", task_cls="celery_jobman:JobTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["tests.acceptance.project"])
+executions.install()

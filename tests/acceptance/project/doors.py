@@ -6,10 +6,13 @@ import io
 import time
 from collections import Counter
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.core.management import call_command
 from django.db import OperationalError, connection, transaction
+from django.utils import timezone
 
 from celery_jobman import actions
 from celery_jobman.models import Attempt, Job, LogLine, Step, Worker
@@ -33,6 +36,12 @@ CUT_MARIADB = """
 SELECT concat('KILL CONNECTION ', id) FROM information_schema.processlist
 WHERE id <> connection_id() AND db = database()
 """
+
+#: Columns of a job that a ledger shows.
+LEDGER = (
+    "task", "state", "attempt", "delivery", "available_at", "started_at", "finished_at",
+    "worker_id", "dispatch_error",
+)  # fmt: skip
 
 
 def enqueue(task: str, arguments: list[Any], **options: Any) -> str:
@@ -82,8 +91,7 @@ def ledger(queue: str) -> dict[str, dict[str, Any]]:
 
 
 def _entry(row: Job) -> dict[str, Any]:
-    columns = ("id", "task", "state", "attempt", "finished_at", "worker_id", "dispatch_error")
-    entry = {name: getattr(row, name) for name in columns} | {"id": str(row.id)}
+    entry = {name: getattr(row, name) for name in LEDGER} | {"id": str(row.id)}
     entry["tag"] = messages.decode(row.args)[0]
     return entry | {"attempts": attempts(str(row.id)), "effects": effects(str(row.id))}
 
@@ -127,6 +135,11 @@ def result(job_id: str, timeout: float) -> Any:
 def act(verb: str, job_id: str, **options: Any) -> Any:
     """Call one of :mod:`celery_jobman.actions`."""
     return getattr(actions, verb)(job_id, **options)
+
+
+def put_off(job_id: str, seconds: float) -> None:
+    """Reschedule a job to so many seconds from now."""
+    actions.reschedule(UUID(job_id), timezone.now() + timedelta(seconds=seconds))
 
 
 def job(job_id: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Switch a guard off and see who notices: ``python -m tests.acceptance.faults.mutations [NAME …]``.
 
 Each mutation is made in a copy of the source; the tests named with it run there.  A mutation
-that no test notices is a hole in the tests, and the exit status is 1.
+that no test notices is a hole in the tests, and so is a cell named with it that does not fail:
+the exit status is 1.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Mutation:
     instead: str
     #: pytest's arguments, one run for each.
     tests: tuple[tuple[str, ...], ...]
+    #: Cells of the matrix, by their ids, that must fail.
+    cells: tuple[str, ...]
 
     def make(self, root: Path) -> None:
         path = root / self.file
@@ -51,6 +54,14 @@ MUTATIONS: Final = (
         tests=(
             ("tests/unit/core/test_transitions.py", "tests/unit/core/test_attempts.py"),
             ("tests/acceptance/test_cancel.py", "-k", "queued"),
+            (CELLS, "-k", "cancelled_meanwhile"),
+        ),
+        cells=(
+            "cancelled_meanwhile-between_commit_and_publish-redis-postgresql-prefork",
+            "cancelled_meanwhile-message_in_the_broker-redis-postgresql-prefork",
+            "cancelled_meanwhile-message_prefetched-redis-postgresql-prefork",
+            "cancelled_meanwhile-finished-redis-postgresql-prefork",
+            "cancelled_meanwhile-during_a_retry-redis-postgresql-prefork",
         ),
     ),
     Mutation(
@@ -58,14 +69,24 @@ MUTATIONS: Final = (
         file="celery_jobman/core/attempts.py",
         guard='at={"delivery": delivery, "attempt": run.number - 1},',
         instead='at={"attempt": run.number - 1},',
-        tests=(("tests/unit/core/test_attempts.py", "tests/unit/core/test_rescheduling.py"),),
+        tests=(
+            ("tests/unit/core/test_attempts.py", "tests/unit/core/test_rescheduling.py"),
+            (CELLS, "-k", "stale_message"),
+        ),
+        cells=(
+            "stale_message-between_commit_and_publish-rabbitmq-mariadb-prefork",
+            "stale_message-message_in_the_broker-rabbitmq-mariadb-prefork",
+            "stale_message-message_prefetched-rabbitmq-mariadb-prefork",
+            "stale_message-during_a_retry-rabbitmq-mariadb-prefork",
+        ),
     ),
     Mutation(
         name="redelivery",
         file="celery_jobman/core/redelivery.py",
         guard="if missing <= 0:",
         instead="if missing is not None:",
-        tests=((CELLS, "-k", "broker_wiped and redis"),),
+        tests=(("tests/unit/core/test_redelivery.py",), (CELLS, "-k", "broker_wiped and redis")),
+        cells=("broker_wiped-message_in_the_broker-redis-postgresql-prefork",),
     ),
     Mutation(
         name="the attempt that an end names",
@@ -75,7 +96,23 @@ MUTATIONS: Final = (
         tests=(
             ("tests/unit/core/test_attempts.py",),
             ("tests/acceptance/test_takeover.py", "-k", "quiet"),
+            (CELLS, "-k", "frozen_worker"),
         ),
+        cells=(
+            "frozen_worker-finishing-redis-postgresql-prefork",
+            "frozen_worker-finishing-rabbitmq-mariadb-threads",
+        ),
+    ),
+    Mutation(
+        name="whose the end of an attempt is",
+        file="celery_jobman/runtime/execution.py",
+        guard="if outcome == ending.outcome:",
+        instead="if outcome is not None:",
+        tests=(
+            ("tests/unit/runtime/test_settling.py",),
+            (CELLS, "-k", "frozen_worker and redis"),
+        ),
+        cells=("frozen_worker-finishing-redis-postgresql-prefork",),
     ),
 )
 
@@ -84,15 +121,22 @@ def main(names: Iterable[str]) -> int:
     """Try the mutations whose names contain one of ``names``, or all; return the exit status."""
     wanted = list(names) or [""]
     chosen = [each for each in MUTATIONS if any(name in each.name for name in wanted)]
-    noticed = {mutation.name: _noticed(mutation) for mutation in chosen}
-    for name, tests in noticed.items():
-        say(f"\nwithout {name}: {len(tests)} fail")
-        for test in tests:
-            say(f"  {test}")
-    return int(not all(noticed.values()))
+    noticed = [_is_noticed(mutation) for mutation in chosen]
+    return int(not all(noticed))
 
 
-def _noticed(mutation: Mutation) -> list[str]:
+def _is_noticed(mutation: Mutation) -> bool:
+    failing = _tried(mutation)
+    say(f"\nwithout {mutation.name}: {len(failing)} fail")
+    for test in failing:
+        say(f"  {test}")
+    silent = [cell for cell in mutation.cells if not any(f"[{cell}]" in each for each in failing)]
+    for cell in silent:
+        say(f"  and this cell does not: {cell}")
+    return bool(failing) and not silent
+
+
+def _tried(mutation: Mutation) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for name in COPIED:

@@ -109,7 +109,7 @@ def test_what_is_revealed_is_shown_once_and_written_down(
 
 @FEW
 @given(query=ASKED)
-def test_nothing_is_revealed_by_aread(admin_client: Client, query: dict[str, str]) -> None:
+def test_nothing_is_revealed_by_a_get(admin_client: Client, query: dict[str, str]) -> None:
     job = _job({"password": SECRET})
 
     status, body = read(admin_client, f"{_page(job)}reveal/", query)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Mapping
 
+#: The greatest number of anything; a database refuses greater ones in words of its own.
+MOST = 2**31 - 1
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _SIZES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -101,9 +104,9 @@ def level(text: str) -> int:
 
 
 def count(text: str) -> int:
-    """Return a whole number, at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is no whole number from 1")
+    """Return a whole number from 1 to :data:`MOST`."""
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise ArgumentTypeError(f"{text!r} is no whole number from 1 to {MOST}")
     return int(text)
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Hexadecimal digits of an id, and the fewest that may stand for it.
 DIGITS, FEWEST = 32, 8
+#: Filters that name something.
+NAMES = ("task", "queue")
 #: Jobs read by one statement of a walk.
 SLICE = 500
 
@@ -58,11 +60,14 @@ def _beginning_with(reference: str) -> list[Job]:
 
 
 def filtered(options: dict[str, Any]) -> JobQuerySet:
-    """Return the jobs that pass ``--task`` and ``--queue``."""
+    """Return the jobs that pass ``--task`` and ``--queue``.
+
+    A name that is empty, as of a variable that is not set, is that of no job.
+    """
     found = Job.objects.without_payloads()
-    if options["task"]:
+    if options["task"] is not None:
         found = found.filter(_task(options["task"]))
-    return found.filter(queue=options["queue"]) if options["queue"] else found
+    return found if options["queue"] is None else found.filter(queue=options["queue"])
 
 
 def failed(options: dict[str, Any]) -> JobQuerySet:
@@ -84,7 +89,7 @@ def complain(passing: JobQuerySet, options: dict[str, Any]) -> None:
     Raises:
         CommandError: No job at all passes the filters.
     """
-    filters = [f"the {name} {options[name]!r}" for name in ("task", "queue") if options[name]]
+    filters = [f"the {name} {options[name]!r}" for name in NAMES if options[name] is not None]
     if filters and not passing.exists():
         raise CommandError(
             f"no job has {' and '.join(filters)}; `jobman list` shows the names there are"

@@ -99,3 +99,15 @@ def _cells(line: str) -> list[str]:
 def codes(text: str) -> set[str]:
     """Return what stands in back-ticks."""
     return set(re.findall(r"`([^`\n]+)`", text))
+
+
+def named_tests(text: str) -> list[str]:
+    """Return the tests that a text names in back-ticks: a file, or a function in it."""
+    return re.findall(r"`(tests/[\w/.-]+\.py(?:::\w+)?)`", text)
+
+
+def exists(name: str) -> bool:
+    """Return whether there is such a file, and such a function in it."""
+    path, _, function = name.partition("::")
+    file = ROOT / path
+    return file.exists() and (not function or f"def {function}(" in file.read_text("utf-8"))

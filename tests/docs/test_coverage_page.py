@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.docs.pages import DOCS, ROOT, rows
+from tests.docs.pages import DOCS, exists, named_tests, rows
 
 PAGE = DOCS / "coverage.md"
 CHAPTERS = {0: 13, 1: 81, 2: 21, 3: 52, 4: 23}
@@ -34,12 +34,12 @@ def test_a_demand_has_a_state_and_says_why(row: list[str]) -> None:
 
 @pytest.mark.parametrize("row", SERVED, ids=lambda row: row[0])
 def test_what_is_served_names_a_test(row: list[str]) -> None:
-    assert _tests(row[3])
+    assert named_tests(row[3])
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row[0])
 def test_every_test_that_is_named_exists(row: list[str]) -> None:
-    assert [name for name in _tests(row[3]) if not _exists(name)] == []
+    assert [name for name in named_tests(row[3]) if not exists(name)] == []
 
 
 @pytest.mark.parametrize("row", RECIPES, ids=lambda row: row[0])
@@ -55,13 +55,3 @@ def test_the_counts_are_those_of_the_table() -> None:
     counted = {state: sum(row[2] == state for row in TABLE) for state in STATES}
 
     assert {state for state in STATES if f"{counted[state]} {state}" not in text} == set()
-
-
-def _tests(text: str) -> list[str]:
-    return re.findall(r"`(tests/[\w/.-]+\.py(?:::\w+)?)`", text)
-
-
-def _exists(name: str) -> bool:
-    path, _, function = name.partition("::")
-    file = ROOT / path
-    return file.exists() and (not function or f"def {function}(" in file.read_text("utf-8"))

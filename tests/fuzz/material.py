@@ -54,3 +54,8 @@ VALUES = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(TEXT, inner, max_size=3)),
     max_leaves=8,
 )
+
+
+def sendable(text: str) -> str:
+    """Return what a browser would send of a text."""
+    return text.encode("utf-8", "replace").decode()

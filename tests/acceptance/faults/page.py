@@ -1,10 +1,14 @@
-"""The matrix as a page of the documentation: ``python -m tests.acceptance.faults.page``."""
+"""The matrix in the documentation: ``python -m tests.acceptance.faults.page``.
+
+Writes the page of the matrix, and what is counted from it on the page about the promises.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tests.acceptance.faults import proofs
 from tests.acceptance.faults.cells import Cell
 from tests.acceptance.faults.moments import MOMENTS
 from tests.acceptance.faults.table import FAULTS, Fault
@@ -109,3 +113,4 @@ def _row(*columns: str) -> Iterator[str]:
 
 if __name__ == "__main__":
     PAGE.write_text(text(), encoding="utf-8")
+    proofs.PAGE.write_text(proofs.text(proofs.PAGE.read_text("utf-8")), encoding="utf-8")

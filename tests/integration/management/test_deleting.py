@@ -85,6 +85,16 @@ def test_flush_deletes_the_failed_jobs_only(jobman: Command) -> None:
     assert _left() == {kept.id}
 
 
+@pytest.mark.parametrize("name", ["task", "queue"])
+def test_a_filter_that_is_empty_is_no_missing_filter(jobman: Command, name: str) -> None:
+    job = _ended(1, State.FAILED)
+
+    refusal = jobman.refused("flush", f"--{name}", "", "--yes")
+
+    assert f"no job has the {name} ''" in refusal.error
+    assert _left() == {job.id}
+
+
 def test_flush_of_one_task(jobman: Command) -> None:
     finished_job(State.FAILED, task="shop.sync")
     kept = _ended(1, State.FAILED)

@@ -6,7 +6,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-from tests.unit.histories.running import Bodies
+from tests.unit.histories.bodies import Bodies
 from tests.unit.histories.steering import People, Producers
 
 #: Histories that are played, and the most events in one.

@@ -239,6 +239,8 @@ class Hand:
 
     id: UUID
     seen_at: datetime
+    #: By how much its own clock is wrong; signs of life go by the database's.
+    off: timedelta = timedelta(0)
     frozen: bool = False
     gone: bool = False
     said_goodbye: bool = False

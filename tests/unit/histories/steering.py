@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
@@ -23,28 +23,29 @@ from celery_jobman.models import Job, StepState
 from celery_jobman.states import FINAL, WAITING, State
 from tests.factories import unsaved_job
 from tests.unit.histories.model import Expected, Saved
-from tests.unit.histories.world import QUEUES, World
+from tests.unit.histories.traffic import MOST
+from tests.unit.histories.world import PICKS, QUEUES, World, one_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
-PICKS = st.integers(0, 11)
 NAMES = st.sampled_from(["load", "check", "send", "rows"])
 WHEN = st.sampled_from([None, timedelta(seconds=-5), timedelta(seconds=40), timedelta(hours=1)])
 PRIORITY = st.sampled_from([None, 0, 7, 255])
 SOME = precondition(lambda self: self.jobs)
 ENDED = precondition(lambda self: any(job.state in FINAL for job in self.jobs.values()))
 STOPPING = precondition(lambda self: any(job.asked_to_stop for job in self.jobs.values()))
-#: Jobs at one time; more would make the histories slow, not richer.
-MOST = 4
 
 
 class Producers(World):
     """Those who enqueue."""
 
-    @initialize(max_attempts=st.sampled_from([None, 2, 5]))
-    def the_first_job_is_enqueued(self, max_attempts: int | None) -> None:
+    @initialize(max_attempts=st.sampled_from([None, 2, 5]), begins=st.booleans())
+    def the_first_job_is_enqueued(self, max_attempts: int | None, *, begins: bool) -> None:
         self.enqueue(None, None, max_attempts, "celery")
+        if begins:
+            self.deliver(self.messages[0], self.hands[0])
 
     @precondition(lambda self: len(self.jobs) < MOST)
     @rule(
@@ -91,13 +92,16 @@ class Producers(World):
 class People(World):
     """Those who steer."""
 
-    def chosen(self, pick: int) -> Expected:
-        return list(self.jobs.values())[pick % len(self.jobs)]
+    def chosen(self, pick: int, fits: Callable[[Expected], bool]) -> Expected:
+        """Return a job; mostly one that fits what is wanted, if there is one."""
+        jobs = list(self.jobs.values())
+        fitting = [job for job in jobs if fits(job)]
+        return cast("Expected", one_of(fitting if fitting and pick % 4 else jobs, pick))
 
     @SOME
     @rule(pick=PICKS, force=st.booleans())
     def a_person_cancels(self, pick: int, *, force: bool) -> None:
-        job = self.chosen(pick)
+        job = self.chosen(pick, _lives)
         allowed = job.state not in FINAL
         self.unless(allowed, lambda: cancellation.cancel(job.id, now=self.now, force=force))
         if allowed:
@@ -106,7 +110,7 @@ class People(World):
     @STOPPING
     @rule(pick=PICKS)
     def a_process_is_killed_to_stop_its_job(self, pick: int) -> None:
-        job = self.chosen(pick)
+        job = self.chosen(pick, lambda job: job.by_force)
         row = Job.objects.filter(pk=job.id, state=State.RUNNING, cancel_forced=True).first()
         assert (row is not None) == (job.state == State.RUNNING and job.by_force)
         if row is not None:
@@ -132,7 +136,7 @@ class People(World):
         *,
         confirm: bool,
     ) -> None:
-        job = self.chosen(pick)
+        job = self.chosen(pick, _has_ended)
         attempt = job.attempt - behind
         at = None if when is None else self.now + when
         terms = Terms(when=at, queue=queue, priority=priority)
@@ -150,8 +154,8 @@ class People(World):
     @ENDED
     @rule(pick=PICKS, step=NAMES)
     def a_person_retries_from_a_step(self, pick: int, step: str) -> None:
-        job = self.chosen(pick)
-        allowed = job.state in FINAL and step in job.steps
+        job = self.chosen(pick, lambda job: _has_ended(job) and step in job.steps)
+        allowed = _has_ended(job) and step in job.steps
         self.unless(allowed, lambda: retries.rewind(job.id, step, now=self.now))
         if allowed:
             self._reopened(job)
@@ -160,7 +164,7 @@ class People(World):
     @ENDED
     @rule(pick=PICKS)
     def a_person_replays_what_was_skipped(self, pick: int) -> None:
-        job = self.chosen(pick)
+        job = self.chosen(pick, lambda job: _has_ended(job) and "rows" in job.steps)
         rows = job.steps.get("rows")
         allowed = job.state in FINAL and rows is not None and rows.done and bool(rows.value[0])
         self.unless(allowed, lambda: retries.replay_skipped(job.id, "rows", now=self.now))
@@ -171,7 +175,7 @@ class People(World):
     @precondition(lambda self: 0 < len(self.jobs) < MOST)
     @rule(pick=PICKS, step=st.sampled_from([None, "load", "rows"]), replaces=st.booleans())
     def a_person_forks(self, pick: int, step: str | None, *, replaces: bool) -> None:
-        job = self.chosen(pick)
+        job = self.chosen(pick, lambda job: bool(job.steps))
         allowed = (step is None or step in job.steps) and (not replaces or job.state in FINAL)
         asked: dict[str, Any] = {"from_step": step, "replaces": replaces}
         made: list[Job] = []
@@ -183,7 +187,7 @@ class People(World):
     @SOME
     @rule(pick=PICKS, wait=st.sampled_from([timedelta(0), timedelta(seconds=40)]))
     def a_person_reschedules(self, pick: int, wait: timedelta) -> None:
-        job, at = self.chosen(pick), self.now + wait
+        job, at = self.chosen(pick, _waits), self.now + wait
         allowed = job.state in WAITING
         self.unless(allowed, lambda: rescheduling.reschedule(job.id, at, now=self.now))
         if allowed:
@@ -192,7 +196,7 @@ class People(World):
     @SOME
     @rule(pick=PICKS, priority=PRIORITY)
     def a_person_changes_the_priority(self, pick: int, priority: int | None) -> None:
-        job = self.chosen(pick)
+        job = self.chosen(pick, _waits)
         allowed = job.state in WAITING
         self.unless(allowed, lambda: priorities.change_priority(job.id, priority, now=self.now))
         if allowed:
@@ -203,7 +207,7 @@ class People(World):
     @ENDED
     @rule(pick=PICKS)
     def a_person_forgets_a_job(self, pick: int) -> None:
-        job = self.chosen(pick)
+        job = self.chosen(pick, _has_ended)
         allowed = job.state in FINAL
         self.unless(allowed, lambda: pruning.forget(job.id, now=self.now))
         if allowed:
@@ -217,3 +221,26 @@ class People(World):
         assert pruning.prune(pruning.prunable(cutoff), now=self.now) == len(gone)
         for job_id in gone:
             del self.jobs[job_id]
+
+    @ENDED
+    @rule()
+    def old_jobs_are_trimmed(self) -> None:
+        """Their rows stay; what their steps saved does not."""
+        cutoff = self.now - timedelta(minutes=5)
+        old = [job for job in self.jobs.values() if job.ended_before(cutoff)]
+        assert pruning.trim(pruning.prunable(cutoff), now=self.now) == len(old)
+        for job in old:
+            job.steps.clear()
+            job.set_aside = 0
+
+
+def _waits(job: Expected) -> bool:
+    return job.state in WAITING
+
+
+def _has_ended(job: Expected) -> bool:
+    return job.state in FINAL
+
+
+def _lives(job: Expected) -> bool:
+    return not _has_ended(job)

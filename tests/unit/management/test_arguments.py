@@ -78,6 +78,7 @@ def test_states_are_known() -> None:
         (arguments.level, "LOUD", "WARNING, ERROR, CRITICAL"),
         (arguments.count, "0", "whole number from 1"),
         (arguments.count, "many", "whole number from 1"),
+        (arguments.count, "2147483648", "whole number from 1 to 2147483647"),
         (arguments.json_list, "a.csv", "write '[\"a.csv\", 3]'"),
         (arguments.json_list, "{}", "no list"),
         (arguments.json_object, "[]", "no object"),

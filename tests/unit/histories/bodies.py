@@ -1,0 +1,191 @@
+"""Rules: what the bodies of jobs do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.models import Group
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from celery_jobman.core import cancellation, progress
+from celery_jobman.core.progress import Progress
+from celery_jobman.exceptions import ClaimLost
+from celery_jobman.models import Outcome, StepState
+from celery_jobman.states import State
+from tests.unit.histories.hands import WAITS, Hands
+from tests.unit.histories.loops import Loop
+from tests.unit.histories.model import Body, Saved
+from tests.unit.histories.traffic import NEWEST, Traffic
+from tests.unit.histories.world import PICKS, one_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STEPS = st.sampled_from(["load", "check", "send"])
+
+
+class Bodies(Hands, Traffic):
+    """What a body does, whether it still holds its job or not."""
+
+    @precondition(lambda self: self.awake())
+    @rule(
+        pick=PICKS, name=STEPS, atomic=st.booleans(), fails=st.booleans(), meanwhile=st.booleans()
+    )
+    def a_step(self, pick: int, name: str, *, atomic: bool, fails: bool, meanwhile: bool) -> None:
+        self.step(one_of(self.awake(), pick), name, atomic=atomic, fails=fails, meanwhile=meanwhile)
+
+    def step(
+        self,
+        body: Body,
+        name: str,
+        *,
+        atomic: bool = False,
+        fails: bool = False,
+        meanwhile: bool = False,
+    ) -> None:
+        value = f"{body.run.number} {len(body.used)}"
+
+        def work() -> str:
+            if atomic:
+                Group.objects.create(name=f"{body.job.id} {name} {value}")
+            if meanwhile:
+                self.the_worker_is_silent(body)
+            if fails:
+                raise ValueError("no stock")
+            return value
+
+        meanwhile = meanwhile and not atomic  # it would happen inside the step's transaction
+        if name not in body.used:
+            result = self._ran(body, name, lambda: body.steps.run(name, work, atomic=atomic))
+            if result == value and body.holds:
+                self.effects += atomic
+
+    @precondition(lambda self: self.awake())
+    @rule(pick=PICKS, name=STEPS, then=st.sampled_from(["it ends", "a step", "nothing"]))
+    def a_worker_is_taken_for_dead_and_comes_back(self, pick: int, name: str, then: str) -> None:
+        """Its job goes on elsewhere, and the old body may be the first to write."""
+        held = [body for body in self.awake() if body.holds]
+        body = one_of(held or self.awake(), pick)
+        self.the_worker_is_silent(body)
+        self.go_on(NEWEST, pick, doubled=False)
+        if then == "a step":
+            self.step(body, name)
+        elif then == "it ends":
+            self._ends(self.awake().index(body), Outcome.SUCCEEDED, State.SUCCEEDED)
+
+    def the_worker_is_silent(self, body: Body) -> None:
+        """Take the body's job from it while it is at work."""
+        body.hand.frozen = True
+        self.now += timedelta(minutes=1)
+        self._beat_all()
+        self.rescue()
+        body.hand.frozen = False
+
+    def _ran(self, body: Body, name: str, call: Callable[[], Any]) -> Any:
+        """Run a step, and write down what it must have stored."""
+        position, known = len(body.used), body.job.steps.get(name)
+        body.used.append(name)
+        reused = known is not None and known.done
+        try:
+            result = call()
+        except ValueError:
+            result, state = None, StepState.FAILED
+        except ClaimLost:
+            assert not body.holds, "a body that holds its job was turned away"
+            return None
+        else:
+            state = StepState.SUCCEEDED
+        if body.holds and reused:
+            assert known is not None
+            assert result == known.value, "a checkpoint that was reported is gone"
+            return None
+        if body.holds:
+            kept = known.position if known else position
+            old = known.value if known else None
+            value = result if state == StepState.SUCCEEDED else old
+            body.job.steps[name] = Saved(kept, state, value)
+        return result
+
+    @rule(
+        hand=PICKS,
+        names=st.lists(STEPS, max_size=2, unique=True),
+        atomic=st.booleans(),
+        asked=st.booleans(),
+        end=st.sampled_from([None, None, State.SUCCEEDED, State.FAILED, State.SCHEDULED]),
+    )
+    def a_job_runs(
+        self, hand: int, names: list[str], end: State | None, *, atomic: bool, asked: bool
+    ) -> None:
+        """Begin a job, run some steps, and perhaps end it: what a life mostly is."""
+        self.go_on(NEWEST, hand, doubled=True)
+        last = len(self.awake()) - 1
+        for name in names if last >= 0 else ():
+            self.step(self.awake()[last], name, atomic=atomic)
+        if asked and last >= 0 and self.awake()[last].holds:
+            cancellation.cancel(self.awake()[last].job.id, now=self.now)
+            self.awake()[last].job.cancel(force=False)
+        if end is not None and last >= 0:
+            outcome = Outcome.SUCCEEDED if end == State.SUCCEEDED else Outcome.FAILED
+            self._ends(last, outcome, end, timedelta(0) if end == State.SCHEDULED else None)
+
+    @precondition(lambda self: self.awake())
+    @rule(pick=PICKS, bad=st.booleans(), meanwhile=st.booleans())
+    def an_iteration(self, pick: int, *, bad: bool, meanwhile: bool) -> None:
+        body = one_of(self.awake(), pick)
+        if "rows" in body.used:
+            return
+        loop = Loop(self, body, bad=bad, meanwhile=meanwhile)
+        try:
+            body.steps.iterate("rows", [1, 2, 3], each=loop.each, on_error="skip", every=1)
+        except ClaimLost:
+            assert not body.holds, "a body that holds its job was turned away"
+        body.used.append("rows")
+        if body.holds:
+            loop.ended()
+
+    @precondition(lambda self: self.awake())
+    @rule(pick=PICKS)
+    def progress_is_reported(self, pick: int) -> None:
+        body = one_of(self.awake(), pick)
+        report = Progress(1, 2)
+        number = body.run.number
+        written = progress.write(body.job.id, number, now=self.now, report=report, step="load")
+        assert written == body.holds
+
+    @precondition(lambda self: self.awake())
+    @rule(pick=PICKS)
+    def a_body_succeeds(self, pick: int) -> None:
+        self._ends(pick, Outcome.SUCCEEDED, State.SUCCEEDED)
+
+    @precondition(lambda self: self.awake())
+    @rule(pick=PICKS)
+    def a_body_fails(self, pick: int) -> None:
+        self._ends(pick, Outcome.FAILED, State.FAILED)
+
+    @precondition(lambda self: self.awake())
+    @rule(
+        pick=PICKS,
+        outcome=st.sampled_from(
+            [Outcome.FAILED, Outcome.TIMED_OUT, Outcome.RELEASED, Outcome.INTERRUPTED]
+        ),
+        wait=WAITS,
+    )
+    def a_body_goes_back_on_the_schedule(
+        self, pick: int, outcome: Outcome, wait: timedelta
+    ) -> None:
+        self._ends(pick, outcome, State.SCHEDULED, wait)
+
+    @precondition(lambda self: self.awake())
+    @rule(pick=PICKS)
+    def a_body_stops_because_it_was_asked_to(self, pick: int) -> None:
+        if one_of(self.awake(), pick).job.asked_to_stop:
+            self._ends(pick, Outcome.CANCELLED, State.CANCELLED)
+
+    def _ends(self, pick: int, outcome: Outcome, to: State, wait: timedelta | None = None) -> None:
+        body = one_of(self.awake(), pick)
+        self.bodies.remove(body)
+        body.steps.close()
+        with self.by_a_clock(body.hand.off):
+            self.finish(body, outcome, to, None if wait is None else self.now + wait)

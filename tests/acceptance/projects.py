@@ -62,6 +62,12 @@ class Project:
         words = [tag or self.new_tag(), *arguments]
         return str(self.driver.call("enqueue", task, words, queue=self.queue, **options))
 
+    def link(self, task: str, tag: str) -> dict[str, Any]:
+        """Return a link of a chain, as Celery's messages carry it."""
+        name = f"tests.acceptance.project.tasks.{task}"
+        options = {"queue": self.queue}
+        return {"task": name, "args": [tag], "kwargs": {}, "options": options, "immutable": True}
+
     def enqueue_many(self, task: str, count: int) -> list[str]:
         """Enqueue ``count`` jobs of ``task``."""
         words = [[self.new_tag()] for _ in range(count)]

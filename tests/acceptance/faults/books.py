@@ -29,6 +29,7 @@ class Books:
     executions: list[dict[str, Any]]
     orphans: dict[str, int]
     missed: dict[str, NeverReached]
+    followers: dict[str, str]
     report: str
 
     @classmethod
@@ -41,6 +42,7 @@ class Books:
             executions=executions.noted(scene.project.folder),
             orphans=scene.project.driver.call("orphans"),
             missed=dict(scene.missed),
+            followers=dict(scene.followers),
             report=scene.project.report(),
         )
 
@@ -67,10 +69,20 @@ class Books:
         assert row["state"] == (cell.ends or outcomes[-1])
         self._check_executions(row)
         self._check_messages(row, cell)
+        self._check_follower(moment)
         repeated = self._repeated(row)
         assert cell.repeats <= repeated, f"not repeated: {cell.repeats - repeated}"
         excess = repeated - cell.repeats - cell.may_repeat
         assert excess == set(), f"repeated: {excess}"
+
+    def _check_follower(self, moment: str) -> None:
+        """The next link of a job that has succeeded ran, once, as its child."""
+        if moment not in self.followers:
+            return
+        row, follower = self.rows[self.tags[moment]], self.rows.get(self.followers[moment])
+        assert follower, f"the chain ended with its first link\n{self.report}"
+        assert [attempt["outcome"] for attempt in follower["attempts"]] == ["succeeded"]
+        assert follower["parent"] == row["id"]
 
     def _check_attempts(self, row: dict[str, Any]) -> None:
         attempts = row["attempts"]

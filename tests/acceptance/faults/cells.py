@@ -64,7 +64,7 @@ Cells = dict[str, Cell | str]
 
 def cells(*layers: Mapping[str, Cell | str]) -> Cells:
     """Lay the later over the earlier; nothing may be left empty."""
-    found: Cells = {LINK: NOT_OURS}
+    found: Cells = {}
     for layer in layers:
         found |= layer
     assert set(found) == set(MOMENTS), set(MOMENTS) ^ set(found)
@@ -75,10 +75,6 @@ def at(names: tuple[str, ...], cell: Cell | str) -> Cells:
     return dict.fromkeys(names, cell)
 
 
-NOT_OURS: Final = (
-    "The links of a chain are sent by Celery, after the job has ended; chains that the database "
-    "joins are not built yet."
-)
 NO_WORKER: Final = "No worker has a part in it yet."
 NO_WEB: Final = "The web process has no part in it any more."
 NO_MESSAGE: Final = "There is no message yet that could come twice."
@@ -97,7 +93,7 @@ CANCELLED: Final = at((CANCEL,), Cell(outcomes=("cancelled",)))
 RETRIED: Final = at((RETRY,), Cell(outcomes=("failed", "succeeded")))
 
 #: Whatever happens, the worker goes on with what it has.
-UNDISTURBED: Final = cells(at(tuple(MOMENTS), ONCE), at((LINK,), NOT_OURS), CANCELLED, RETRIED)
+UNDISTURBED: Final = cells(at(tuple(MOMENTS), ONCE), CANCELLED, RETRIED)
 UNBORN: Final = at(WEB, NO_WORKER)
 
 
@@ -147,7 +143,6 @@ DUPLICATED: Final = cells(UNDISTURBED, dropping(UNDISTURBED, (*BROKER, *HELD)), 
 FORGOTTEN: Final = cells(UNDISTURBED, UNBORN, dropping(UNDISTURBED, (PREFETCHED, *HELD)))
 STALE: Final = cells(
     at(tuple(MOMENTS), NO_OLDER),
-    at((LINK,), NOT_OURS),
     at((INSERT,), NOT_SEEN),
     dropping(UNDISTURBED, (*WAITING, RETRY)),
     at((PREFETCHED,), Cell(outcomes=("succeeded",), drops=True, waits=True)),
@@ -158,7 +153,7 @@ CALLED_OFF: Final = cells(
     at(BODY, ONLY_ASKED),
     at(WAITING, Cell(outcomes=(), ends="cancelled", drops=True)),
     at((RETRY,), Cell(outcomes=("failed",), ends="cancelled", drops=True)),
-    at((FINISHING, FINISHED), ONCE),
+    at((FINISHING, FINISHED, LINK), ONCE),
 )
 
 NOT_BEGUN: Final = "No process has begun it that could write anything."

@@ -16,6 +16,8 @@ class Moment:
     gate: str = ""
     after: int = 0
     task: str = "passage"
+    #: The task of the next link of its chain, if it is in one.
+    followed_by: str = ""
 
 
 INSERT: Final = "before the insert commits"
@@ -61,7 +63,11 @@ MOMENTS: Final = {
         gate="finished",
         task="failing",
     ),
-    LINK: Moment(says="The next link of a chain, or a batch's callback, is sent."),
+    LINK: Moment(
+        says="It has ended, and the next link of its chain is written; that one's message is not.",
+        gate="enqueued",
+        followed_by="knock",
+    ),
 }
 
 WEB: Final = (INSERT, PUBLISH)
@@ -69,4 +75,4 @@ BROKER: Final = (QUEUED, PREFETCHED)
 #: Moments from the claim to the last checkpoint.
 BODY: Final = tuple(MOMENTS)[4:13]
 #: Moments at which a pool process stands.
-HELD: Final = (*BODY, FINISHING, FINISHED, CANCEL, RETRY)
+HELD: Final = (*BODY, FINISHING, FINISHED, LINK, CANCEL, RETRY)

@@ -114,6 +114,17 @@ MUTATIONS: Final = (
         ),
         cells=("frozen_worker-finishing-redis-postgresql-prefork",),
     ),
+    Mutation(
+        name="what follows a job",
+        file="celery_jobman/runtime/canvas.py",
+        guard="    return Following(task, job, verdict.value)",
+        instead="    return None",
+        tests=(
+            ("tests/unit/runtime/test_canvas.py",),
+            ("tests/acceptance/test_links.py", "-k", "finished and redis"),
+        ),
+        cells=(),
+    ),
 )
 
 

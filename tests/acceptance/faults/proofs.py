@@ -74,6 +74,7 @@ DOUBLES: Final = frozenset(
         "broker wiped",
         "broker connections cut",
         "duplicate delivery",
+        "stale message",
         "visibility time-out too short",
         "clock skew",
     }

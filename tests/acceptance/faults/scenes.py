@@ -42,6 +42,8 @@ class Scene:
     project: Project
     stacks: Stacks
     tags: dict[str, str] = field(default_factory=dict)
+    #: The tags of the next links, by the moment of the job before.
+    followers: dict[str, str] = field(default_factory=dict)
     gates: dict[str, Gate] = field(default_factory=dict)
     webs: dict[str, Driver] = field(default_factory=dict)
     missed: dict[str, NeverReached] = field(default_factory=dict)
@@ -161,7 +163,15 @@ class Scene:
         script = MOMENTS[moment]
         self.gates[moment] = self.project.arm(tag, script.gate, after=script.after)
         words = [1] if script.task == "failing" else []
-        self.project.enqueue(script.task, *words, tag=tag)
+        self.project.enqueue(script.task, *words, tag=tag, **self._followed(moment))
+
+    def _followed(self, moment: str) -> dict[str, Any]:
+        """Return the options that put the job into a chain, if its moment is of one."""
+        script = MOMENTS[moment]
+        if not script.followed_by:
+            return {}
+        self.followers[moment] = self.project.new_tag()
+        return {"chain": [self.project.link(script.followed_by, self.followers[moment])]}
 
     def _see(self, moment: str) -> None:
         try:

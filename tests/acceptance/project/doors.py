@@ -104,6 +104,7 @@ def ledger(queue: str) -> dict[str, dict[str, Any]]:
 def _entry(row: Job) -> dict[str, Any]:
     entry = {name: getattr(row, name) for name in LEDGER} | {"id": str(row.id)}
     entry["tag"] = messages.decode(row.args)[0]
+    entry["parent"] = str(row.parent_id)
     return entry | {"attempts": attempts(str(row.id)), "effects": effects(str(row.id))}
 
 

@@ -184,7 +184,7 @@ def _judge_late(error: BaseException, task: Task, job: RunningJob) -> None:
     """The database is back: decide now where the job goes, by its row."""
     verdict = outcomes.judge(error, task, job)
     if verdict.ending is not None:
-        _finish(job, _complete(job, verdict.ending))
+        _finish_somehow(job, _complete(job, verdict.ending))
 
 
 @contextmanager
@@ -224,19 +224,27 @@ def settle(job: RunningJob, ending: Ending) -> State:
     to = full.to
     try:
         with connection.private(), job.lock:
-            to = connection.patiently(lambda: _finish(job, full), "finish")
+            to = connection.patiently(lambda: _finish_somehow(job, full), "finish")
     except ClaimLost:
         logger.warning("Attempt lost its claim job=%s attempt=%s", job.id, job.attempt)
         raise Ignore("the job runs elsewhere") from None
     except connection.OUTAGE:
         logger.exception("End of an attempt could not be written yet job=%s", job.id)
-        arrears.owe(partial(_finish, job, full))
+        arrears.owe(partial(_finish_somehow, job, full))
         supervisor.wake()
-    except Exception as error:
-        logger.exception("End of an attempt was refused by the database job=%s", job.id)
-        to = _finish_bare(job, full, error)
     moments.reached("finished")
     return to
+
+
+def _finish_somehow(job: RunningJob, ending: Ending) -> State:
+    """End the attempt with all it has to say or, if the database refuses that, without."""
+    try:
+        return _finish(job, ending)
+    except (*connection.OUTAGE, ClaimLost):
+        raise
+    except Exception as error:
+        logger.exception("End of an attempt was refused by the database job=%s", job.id)
+        return _finish_bare(job, ending, error)
 
 
 def _finish_bare(job: RunningJob, ending: Ending, error: Exception) -> State:
@@ -247,8 +255,7 @@ def _finish_bare(job: RunningJob, ending: Ending, error: Exception) -> State:
         bare = Ending(outcome=ending.outcome, to=ending.to)
     else:
         bare = Ending(outcome=Outcome.FAILED, to=State.FAILED, fault=Fault.of(error))
-    with connection.private():
-        return _finish(job, bare)
+    return _finish(job, bare)
 
 
 def _complete(job: RunningJob, ending: Ending) -> Ending:

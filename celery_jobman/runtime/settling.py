@@ -40,33 +40,36 @@ def settle(job: RunningJob, ending: Ending, following: Following | None = None) 
     to = full.to
     try:
         with connection.private(), job.lock:
-            to = _end(job, full, following)
+            to = connection.patiently(lambda: _finish_somehow(job, full, following), "finish")
     except ClaimLost:
         logger.warning("Attempt lost its claim job=%s attempt=%s", job.id, job.attempt)
         raise Ignore("the job runs elsewhere") from None
     except connection.OUTAGE:
         logger.exception("End of an attempt could not be written yet job=%s", job.id)
-        arrears.owe(partial(_finish, job, full, following))
+        arrears.owe(partial(_finish_somehow, job, full, following))
         _take_over(following)
         supervisor.wake()
-    except Exception as error:
-        logger.exception("End of an attempt was refused by the database job=%s", job.id)
-        to = _finish_bare(job, full, error)
     moments.reached("finished")
     return to
 
 
-def _end(job: RunningJob, ending: Ending, following: Following | None) -> State:
-    try:
-        return connection.patiently(lambda: _finish(job, ending, following), "finish")
-    except canvas.NotWritten:
-        logger.exception("What follows is left to Celery job=%s", job.id)
-        return connection.patiently(lambda: _finish(job, ending), "finish")
-
-
 def settle_late(job: RunningJob, ending: Ending) -> None:
     """Write the end of an attempt whose message Celery has put aside long ago."""
-    _finish(job, _complete(job, ending))
+    _finish_somehow(job, _complete(job, ending))
+
+
+def _finish_somehow(job: RunningJob, ending: Ending, following: Following | None = None) -> State:
+    """End the attempt with all it has to say or, where that is refused, without."""
+    try:
+        return _finish(job, ending, following)
+    except (*connection.OUTAGE, ClaimLost):
+        raise
+    except canvas.NotWritten:
+        logger.exception("What follows could not be written and is left to Celery job=%s", job.id)
+        return _finish_somehow(job, ending)
+    except Exception as error:
+        logger.exception("End of an attempt was refused by the database job=%s", job.id)
+        return _finish_bare(job, ending, error)
 
 
 def _finish_bare(job: RunningJob, ending: Ending, error: Exception) -> State:
@@ -77,8 +80,7 @@ def _finish_bare(job: RunningJob, ending: Ending, error: Exception) -> State:
         bare = Ending(outcome=ending.outcome, to=ending.to)
     else:
         bare = Ending(outcome=Outcome.FAILED, to=State.FAILED, fault=Fault.of(error))
-    with connection.private():
-        return _finish(job, bare)
+    return _finish(job, bare)
 
 
 def _complete(job: RunningJob, ending: Ending) -> Ending:

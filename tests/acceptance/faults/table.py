@@ -225,7 +225,7 @@ FAULTS: Final = (
         says="The database stops while everything goes on, and starts again.",
         strike=strikes.restart_the_database,
         grounds=(REDIS,),
-        cells=cells(UNDISTURBED, at((INSERT,), REFUSED), at(ATOMIC, AGAIN), at((AFTER,), AGAIN)),
+        cells=cells(UNDISTURBED, at((INSERT,), REFUSED), at(ATOMIC, AGAIN)),
     ),
     Fault(
         name="database connections cut",

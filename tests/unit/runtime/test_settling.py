@@ -8,7 +8,7 @@ import pytest
 from celery.exceptions import Ignore
 from django.db import DataError, OperationalError
 
-from celery_jobman.core import attempts, rescue
+from celery_jobman.core import attempts, logs, rescue
 from celery_jobman.core.endings import Ending
 from celery_jobman.core.progress import Progress
 from celery_jobman.exceptions import ClaimLost
@@ -18,9 +18,12 @@ from celery_jobman.states import State
 from tests.factories import LATER, NOON, line, running_job
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from celery import Task
     from pytest_django import Settings as Project
 
+    from celery_jobman.core.logs import Line
     from tests.unit.runtime.conftest import Running
 
 pytestmark = pytest.mark.django_db
@@ -164,6 +167,27 @@ def test_an_end_that_the_database_refuses_is_written_without_what_it_refused(
     attempt = job.row.attempts.get()
     assert (job.row.state, attempt.lines_dropped) == (to, 3)
     assert "End of an attempt was refused by the database" in caplog.text
+
+
+def refuse_lines(lines: Sequence[Line]) -> None:
+    if lines:
+        raise DataError("a character that it does not know")
+
+
+def test_an_end_that_was_owed_and_is_refused_is_written_all_the_same(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = running(running_job())
+    job.lines.append(line(job.row))
+    with monkeypatch.context() as outage:
+        outage.setattr(attempts, "finish", Mock(side_effect=OperationalError("away")))
+        settling.settle(job, SUCCESS)
+    monkeypatch.setattr(logs, "write", refuse_lines)
+
+    arrears.pay()
+
+    assert job.row.state == State.SUCCEEDED
+    assert job.row.attempts.get().lines_dropped == 1
 
 
 def test_a_job_that_was_asked_to_stop_is_cancelled_instead_of_put_back(running: Running) -> None:

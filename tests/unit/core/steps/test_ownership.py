@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import pytest
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, transaction
 
-from celery_jobman.core import retries, statements
+from celery_jobman.core import retries, statements, steps
 from celery_jobman.core.steps import StepRunner
 from celery_jobman.exceptions import ClaimLost, UnencodableValue
 from celery_jobman.models import Job, JobAction, Step, StepState
@@ -15,6 +15,8 @@ from tests.databases import asks_first
 from tests.factories import EARLIER, NOON, checkpoint, runner_of, running_job
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.unit.conftest import Budget
 
 pytestmark = pytest.mark.django_db
@@ -158,6 +160,26 @@ def test_an_atomic_step_of_an_attempt_that_lost_its_job_leaves_none_of_its_work(
 
     assert marks() == 0
     assert not job.steps.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_atomic_step_waits_for_a_database_that_is_away_before_it_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    away: list[Exception] = []
+
+    def patiently(call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except OperationalError as error:
+            away.append(error)
+            return call()
+
+    monkeypatch.setattr(steps, "reconnect", Mock(side_effect=[OperationalError, None]))
+    runner = runner_of(running_job(), through=patiently)
+
+    assert runner.run("load", leave_a_mark, atomic=True) == "worked"
+    assert (len(away), marks()) == (1, 1)
 
 
 @pytest.mark.django_db(transaction=True)

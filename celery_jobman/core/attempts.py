@@ -87,6 +87,12 @@ def is_ours(job_id: UUID, number: int) -> Q:
     return Q(**holding(job_id, number))
 
 
+def is_begun(run: Run) -> bool:
+    """Whether ``run``, and no other, has claimed its job and not ended."""
+    mine = Job.objects.filter(is_ours(run.job_id, run.number), started_at=run.started_at)
+    return mine.filter(worker_id=run.worker_id, pid=run.pid).exists()
+
+
 def cancel_requested(job_id: UUID, number: int) -> tuple[datetime | None, bool]:
     """Return when this attempt was asked to stop (None: it was not), and whether by force.
 

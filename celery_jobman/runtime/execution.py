@@ -88,19 +88,20 @@ def begin(task: Task) -> RunningJob:
 
 
 def _claimed(task: Task) -> Run | None:
+    tried: list[Run] = []
     try:
         with connection.private():
-            return connection.patiently(lambda: _claim(task), "claim")
+            return connection.patiently(lambda: _claim(task, tried), "claim")
     except connection.OUTAGE as error:
         # The row still says queued; redelivery sends the job out again.
         logger.exception("Job could not be claimed task=%s task_id=%s", task.name, task.request.id)
         raise Ignore("the database is away") from error
 
 
-def _claim(task: Task) -> Run | None:
+def _claim(task: Task, tried: list[Run]) -> Run | None:
     header = messages.header_of(task.request)
     if header is None:
-        return _adopt(task)
+        return _adopt(task, tried)
     if task.request.is_eager:
         header = _next(header)
     if header.get("redelivered"):
@@ -111,8 +112,15 @@ def _claim(task: Task) -> Run | None:
     if identity.is_stopping() and not task.request.is_eager:
         schedule.put_back(job_id, header["delivery"], now=timezone.now())
         return None
-    run = run_of(task, job_id, header["attempt"], trigger)
-    return run if attempts.claim(run, header["delivery"]) else None
+    tried.append(run_of(task, job_id, header["attempt"], trigger))
+    if attempts.claim(tried[-1], header["delivery"]):
+        return tried[-1]
+    return _claimed_before(tried[:-1])
+
+
+def _claimed_before(tried: list[Run]) -> Run | None:
+    """A connection that broke during COMMIT may have committed an earlier try."""
+    return next((run for run in tried if attempts.is_begun(run)), None)
 
 
 def _next(header: dict[str, Any]) -> dict[str, Any]:
@@ -137,15 +145,20 @@ def run_of(task: Task, job_id: UUID, number: int, trigger: str = "automatic") ->
     )
 
 
-def _adopt(task: Task) -> Run | None:
+def _adopt(task: Task, tried: list[Run]) -> Run | None:
     """Write the row of a job that ``send_task``, beat or a foreign producer enqueued."""
     request = task.request
     if (request.delivery_info or {}).get("redelivered") and _is_known(request.id):
         return None
-    job = messages.from_request(task, request)
-    job.eager = bool(request.is_eager)
-    run = run_of(task, job.id, 1)
-    attempts.adopt(job, run)
+    run = _claimed_before(tried)
+    if run is None:
+        job = messages.from_request(task, request)
+        job.eager = bool(request.is_eager)
+        run = run_of(task, job.id, 1)
+        tried.append(run)
+        attempts.adopt(job, run)
+    else:
+        job = Job.objects.get(pk=run.job_id)
     request.headers = {**(request.headers or {}), messages.HEADER: messages.header(job)}
     return run
 

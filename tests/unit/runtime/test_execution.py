@@ -14,7 +14,7 @@ from celery_jobman.core import attempts
 from celery_jobman.core.endings import Ending
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Job, Outcome
-from celery_jobman.runtime import execution, identity, supervisor
+from celery_jobman.runtime import connection, execution, identity, supervisor
 from celery_jobman.runtime.messages import HEADER, header
 from celery_jobman.runtime.running import current_job
 from celery_jobman.runtime.running import running as run
@@ -149,6 +149,67 @@ def test_a_job_that_cannot_be_claimed_is_left_to_redelivery(
     row.refresh_from_db()
     assert row.state == State.QUEUED
     assert "Job could not be claimed" in caplog.text
+
+
+@pytest.fixture
+def broken_once(monkeypatch: pytest.MonkeyPatch, settings: Project) -> Callable[[str], None]:
+    """Let the connection break when a verb of ``attempts`` has committed, the first time."""
+    settings.JOBMAN = {"OUTAGE_PATIENCE": 5}
+    monkeypatch.setattr(connection, "connections_busy", lambda: False)
+    monkeypatch.setattr(connection, "drop", lambda: None)
+
+    def break_after(verb: str) -> None:
+        write, calls = getattr(attempts, verb), iter([OperationalError("cut")])
+
+        def written(*args: Any) -> Any:
+            result = write(*args)
+            for error in calls:
+                raise error
+            return result
+
+        monkeypatch.setattr(attempts, verb, written)
+
+    return break_after
+
+
+def test_a_claim_that_was_written_although_the_connection_broke_holds(
+    receive: Callable[..., Task], broken_once: Callable[[str], None]
+) -> None:
+    row = queued_job()
+    broken_once("claim")
+
+    job = execution.begin(receive(row))
+
+    row.refresh_from_db()
+    assert (job.id, job.attempt) == (row.id, 1)
+    assert (row.state, row.attempt, row.started_at) == (State.RUNNING, 1, job.run.started_at)
+
+
+@pytest.mark.usefixtures("broken_once")
+def test_a_second_try_does_not_take_what_another_thread_has_claimed(
+    receive: Callable[..., Task],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row = queued_job()
+    execution.begin(receive(row))
+    refused = Mock(side_effect=[OperationalError("cut"), False])
+    monkeypatch.setattr(attempts, "claim", refused)
+
+    with pytest.raises(Ignore, match="stale or duplicate message"):
+        execution.begin(receive(row))
+
+    assert refused.call_count == 2
+
+
+def test_a_message_is_adopted_once_although_the_connection_broke(
+    receive: Callable[..., Task], broken_once: Callable[[str], None]
+) -> None:
+    broken_once("adopt")
+
+    job = execution.begin(receive())
+
+    assert Job.objects.get().id == job.id
+    assert job.request.headers[HEADER]["job"] == str(job.id)
 
 
 @pytest.mark.usefixtures("worker_identity")

@@ -35,3 +35,9 @@ def write(lines: Iterable[Line]) -> int:
     if rows:
         LogLine.objects.bulk_create(rows, batch_size=500)
     return len(rows)
+
+
+def is_there(line: Line) -> bool:
+    """Whether a line was written; asked where a connection broke while that was tried."""
+    mine = LogLine.objects.filter(job_id=line.job_id, attempt=line.attempt)
+    return mine.filter(at=line.at, message=line.message).exists()

@@ -280,7 +280,7 @@ def _complete(job: RunningJob, ending: Ending) -> Ending:
 def _finish(job: RunningJob, ending: Ending) -> State:
     to = ending.to
     try:
-        to = attempts.finish(job.run, ending, now=timezone.now(), lines=tuple(job.lines)).to
+        to = attempts.finish(job.run, ending, now=timezone.now(), lines=job.last_lines()).to
     except ClaimLost:
         if not _was_written(job):
             raise

@@ -40,6 +40,8 @@ class Collector(Protocol):
     """A running job, as far as it collects what is to be written."""
 
     lines: deque[Line]
+    #: So many of the first lines may be in the database: the connection broke meanwhile.
+    unsure: int
     report: Progress | None
     runner: StepRunner
     #: The progress and the step that were written last.
@@ -72,14 +74,28 @@ def flush(job: Collector) -> None:
         OperationalError, InterfaceError: The database is away; the job keeps its lines.
     """
     with job.lock:
+        forget_written(job)
         batch = _take(job)
         try:
             logs.write(batch)
         except BaseException:
             job.lines.extendleft(reversed(batch))
+            job.unsure = len(batch)
             raise
         _write_progress(job)
         job.flushed_at = time.monotonic()
+
+
+def forget_written(job: Collector) -> None:
+    """Let go of lines that were committed by a connection that broke before it could say so.
+
+    Raises:
+        OperationalError, InterfaceError: The database is away; the job keeps its lines.
+    """
+    if job.unsure and logs.is_there(job.lines[0]):  # they were written together, or not at all
+        for _ in range(job.unsure):
+            job.lines.popleft()
+    job.unsure = 0
 
 
 def flush_if_due(job: Collector) -> None:

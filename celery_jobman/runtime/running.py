@@ -63,6 +63,7 @@ class RunningJob:
         self.eager = bool(request.is_eager)
         self.report: Progress | None = None
         self.lines: deque[Line] = deque()
+        self.unsure = 0
         self.lines_seen = 0
         self.lines_dropped = 0
         self.lock = Lock()
@@ -142,6 +143,11 @@ class RunningJob:
 
     def _reported(self, report: Progress) -> None:
         self.report = report
+
+    def last_lines(self) -> tuple[Line, ...]:
+        """Return the lines that are still to be written, with the end of the attempt."""
+        flushing.forget_written(self)
+        return tuple(self.lines)
 
     def checkpoint(self) -> None:
         """Let a cancel, an interrupt or a lost claim take effect here.

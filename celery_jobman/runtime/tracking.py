@@ -143,7 +143,7 @@ def lost(sender: Any, task_id: str, exception: Any, **_: Any) -> None:
 
 
 def _finish(job: RunningJob, ending: Ending) -> None:
-    attempts.finish(job.run, ending, now=timezone.now(), lines=tuple(job.lines))
+    attempts.finish(job.run, ending, now=timezone.now(), lines=job.last_lines())
 
 
 def _ending(task: Any, state: str | None, retval: Any) -> Ending:

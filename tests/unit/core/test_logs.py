@@ -50,3 +50,11 @@ def test_a_hundred_lines_are_one_statement(budget: Budget) -> None:
 def test_no_lines_cost_nothing(budget: Budget) -> None:
     with budget(0):
         assert logs.write([]) == 0
+
+
+def test_a_line_is_there_once_it_was_written() -> None:
+    job = running_job()
+    logs.write([line(job, "one")])
+
+    assert logs.is_there(line(job, "one"))
+    assert not logs.is_there(line(job, "two"))

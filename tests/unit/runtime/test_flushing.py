@@ -81,6 +81,58 @@ def test_lines_that_could_not_be_written_keep_their_place(
     assert [line.message for line in job.lines] == ["a", "b", "c"]
 
 
+@pytest.fixture
+def broken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the connection break when the first lines have been committed."""
+    write, errors = logs.write, iter([OperationalError("cut")])
+
+    def written(lines: list[logs.Line]) -> int:
+        count = write(lines)
+        for error in errors:
+            raise error
+        return count
+
+    monkeypatch.setattr(logs, "write", written)
+
+
+@pytest.mark.usefixtures("broken_once")
+def test_lines_that_were_written_although_the_connection_broke_are_there_once(
+    job: RunningJob,
+) -> None:
+    job.lines.extend(line(job.row, text) for text in "ab")
+    with pytest.raises(OperationalError):
+        flushing.flush(job)
+    job.lines.append(line(job.row, "c"))
+
+    flushing.flush(job)
+
+    assert (messages(), list(job.lines)) == (["a", "b", "c"], [])
+
+
+@pytest.mark.usefixtures("broken_once")
+def test_the_end_of_an_attempt_does_not_repeat_lines_either(job: RunningJob) -> None:
+    job.lines.append(line(job.row, "a"))
+    with pytest.raises(OperationalError):
+        flushing.flush(job)
+    job.lines.append(line(job.row, "b"))
+
+    assert [each.message for each in job.last_lines()] == ["b"]
+
+
+def test_lines_of_an_outage_that_were_not_written_are_written_later(
+    job: RunningJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job.lines.extend(line(job.row, text) for text in "ab")
+    with monkeypatch.context() as outage:
+        outage.setattr(logs, "write", Mock(side_effect=OperationalError))
+        with pytest.raises(OperationalError):
+            flushing.flush(job)
+
+    flushing.flush(job)
+
+    assert messages() == ["a", "b"]
+
+
 def test_an_attempt_that_lost_its_job_learns_so_by_its_progress(job: RunningJob) -> None:
     Job.objects.update(attempt=2)
     job.report = Progress(1, 2)

@@ -75,6 +75,8 @@ class Keeping(Thread):
         # Before anything is published: publishing to a queue adds it to the app's.
         self.queues = sorted(controller.app.amqp.queues.consume_from)
         self._due: dict[Callable[[], object], float] = {}
+        #: By queue: the messages that were missing at the last look.
+        self._missing: dict[str, int] = {}
 
     def run(self) -> None:
         """Work until the process ends."""
@@ -147,15 +149,19 @@ class Keeping(Thread):
         results.ended(rescued)
 
     def redeliver(self) -> None:
-        """Send queued jobs again whose messages the broker lost."""
+        """Send queued jobs again whose messages were missing at two looks."""
         now, after = timezone.now(), settings().redeliver_after
+        before, self._missing = self._missing, {}
         queues = redelivery.overdue(now=now, after=after)
         if not queues or not self._leads():
             return
         held = sum(self._alive().values_list("reserved", flat=True))
         for queue in queues:
             messages = broker.depth(queue, self.controller.app) + held
-            sent = redelivery.redeliver(queue, messages, broker.publish, now=now, after=after)
+            missing = redelivery.missing(queue, messages)
+            lost = min(missing, before.get(queue, 0))
+            sent = redelivery.redeliver(queue, lost, broker.publish, now=now, after=after)
+            self._missing[queue] = missing - sent
             if sent:
                 logger.warning("Lost messages sent again queue=%s count=%s", queue, sent)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from celery_jobman.core import redelivery, schedule, transitions
-from celery_jobman.core.redelivery import overdue, redeliver, resend
+from celery_jobman.core.redelivery import missing, overdue, redeliver, resend
 from celery_jobman.models import Job
 from celery_jobman.states import State
 from tests.factories import EARLIER, LATER, NOON, job_in, queued_job
@@ -30,7 +30,8 @@ class Broker:
 
 
 def again(broker: Broker, messages: int = 0, queue: str = "celery") -> int:
-    return redeliver(queue, messages, broker.publish, now=NOON, after=AFTER)
+    lost = missing(queue, messages)
+    return redeliver(queue, lost, broker.publish, now=NOON, after=AFTER)
 
 
 def test_jobs_queued_for_long_are_counted_for_each_queue() -> None:

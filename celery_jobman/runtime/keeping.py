@@ -100,15 +100,15 @@ class Keeping(Thread):
         ]
 
     def _attempt(self, duty: Callable[[], object]) -> None:
-        try:
-            with forking.guard.undisturbed():
+        with forking.guard.undisturbed():  # what went wrong is logged in here: that locks too
+            try:
                 duty()
-        except OUTAGE as error:
-            logger.warning("Keeper's duty put off duty=%s error=%r", duty.__name__, error)
-            connections.close_all()
-        except Exception:
-            logger.exception("Keeper's duty failed duty=%s", duty.__name__)
-            connections.close_all()
+            except OUTAGE as error:
+                logger.warning("Keeper's duty put off duty=%s error=%r", duty.__name__, error)
+                connections.close_all()
+            except Exception:
+                logger.exception("Keeper's duty failed duty=%s", duty.__name__)
+                connections.close_all()
 
     def _read_inbox(self) -> None:
         wait = settings().dispatch_every.total_seconds()
@@ -117,18 +117,22 @@ class Keeping(Thread):
         except Empty:
             return
         for _ in range(TRIES):
+            if self._is_settled(work):
+                return
+            time.sleep(1.0)
+
+    def _is_settled(self, work: Note) -> bool:
+        """Do what a note asks for; False: the database is away, try again."""
+        with forking.guard.undisturbed():
             try:
-                with forking.guard.undisturbed():
-                    work(self.me)
+                work(self.me)
             except OUTAGE as error:
                 logger.warning("Keeper's note put off error=%r", error)
                 connections.close_all()
-                time.sleep(1.0)
+                return False
             except Exception:
                 logger.exception("Keeper's note failed")
-                return
-            else:
-                return
+            return True
 
     def beat(self) -> None:
         """Give the worker's sign of life."""

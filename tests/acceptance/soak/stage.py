@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 QUEUE: Final = "soak"
 #: Seconds that a worker gets to end after SIGTERM before that is a complaint.
 PATIENCE: Final = 60
+#: Celery lowers the prefetch count when a connection was lost, and raises it again from the
+#: threads of its pool: two of them then read RabbitMQ's answer from one socket, and wait for
+#: ever.
+CELERY: Final = {"CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +135,7 @@ class Stage:
             concurrency=chosen.concurrency,
             options=("--prefetch-multiplier", "1"),  # what waits, waits for whoever is free
             settings=self.pace.settings,
+            celery=CELERY,
             wait=False,
         )
 

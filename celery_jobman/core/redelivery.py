@@ -6,6 +6,9 @@ the jobs that have been queued for ``JOBMAN["REDELIVER_AFTER"]`` are compared wi
 messages that are still somewhere: in the broker's queue, or prefetched by a live worker.
 Where messages are fewer, the oldest jobs get a new one, as many as are missing.
 
+The counts are of different moments: a worker that takes many messages at once tells of them
+with its next heartbeat.  So who asks should ask twice, and believe only what both times miss.
+
 A message taken for lost may yet arrive.  It is stale by then (its delivery number is too
 low) and is dropped at the claim, so the price of a wrong guess is one dropped message.
 """
@@ -42,9 +45,14 @@ def overdue(*, now: datetime, after: timedelta) -> dict[str, int]:
     return {row["queue"]: row["count"] for row in rows}
 
 
+def missing(queue: str, messages: int) -> int:
+    """Return how many jobs of ``queue`` are queued beyond the ``messages`` that exist of it."""
+    return Job.objects.filter(state=State.QUEUED, queue=queue, eager=False).count() - messages
+
+
 def redeliver(
     queue: str,
-    messages: int,
+    missing: int,
     publish: Publish,
     *,
     now: datetime,
@@ -55,7 +63,7 @@ def redeliver(
 
     Args:
         queue: The broker queue.
-        messages: How many messages of the queue exist: waiting in the broker or prefetched.
+        missing: How many messages too few there are; see :func:`missing`.
         publish: Called with each job; sends its message or raises.
         now: Aware datetime to judge by.
         after: Jobs queued for less than this are left alone.
@@ -64,8 +72,6 @@ def redeliver(
     Returns:
         How many messages were sent anew.  At the first one that the broker refuses it stops.
     """
-    queued = Job.objects.filter(state=State.QUEUED, queue=queue, eager=False).count()
-    missing = queued - messages
     if missing <= 0:
         return 0
     candidates = _overdue(now, after).filter(queue=queue).order_by("queued_at")

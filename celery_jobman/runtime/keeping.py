@@ -80,6 +80,8 @@ class Keeping(Thread):
         self._due: dict[Callable[[], object], float] = {}
         #: Notes that wait for the database, with the tries that are left.
         self._waiting: list[tuple[Note, int]] = []
+        #: By queue: the messages that were missing at the last look.
+        self._missing: dict[str, int] = {}
 
     def run(self) -> None:
         """Work until the process ends."""
@@ -103,16 +105,16 @@ class Keeping(Thread):
         ]
 
     def _attempt(self, duty: Callable[[], object]) -> None:
-        try:
-            with forking.guard.undisturbed():
+        with forking.guard.undisturbed():  # what went wrong is logged in here: that locks too
+            try:
                 duty()
-        except OUTAGE as error:
-            logger.warning("Keeper's duty put off duty=%s error=%r", duty.__name__, error)
-            connections.close_all()
-            self._due.pop(self.beat, None)  # the first thing to do when the database is back
-        except Exception:
-            logger.exception("Keeper's duty failed duty=%s", duty.__name__)
-            connections.close_all()
+            except OUTAGE as error:
+                logger.warning("Keeper's duty put off duty=%s error=%r", duty.__name__, error)
+                connections.close_all()
+                self._due.pop(self.beat, None)  # the first thing to do when the database is back
+            except Exception:
+                logger.exception("Keeper's duty failed duty=%s", duty.__name__)
+                connections.close_all()
 
     def _read_inbox(self) -> None:
         wait = settings().dispatch_every.total_seconds()
@@ -125,22 +127,23 @@ class Keeping(Thread):
 
     def _follow(self, work: Note) -> bool:
         """Do what a note says; return False when the database is away."""
-        try:
-            with forking.guard.undisturbed():
+        with forking.guard.undisturbed():
+            try:
                 work(self.me)
-        except OUTAGE as error:
-            logger.warning("Keeper's note put off error=%r", error)
-            connections.close_all()
-            return False
-        except Exception:
-            logger.exception("Keeper's note failed")
-        return True
+            except OUTAGE as error:
+                logger.warning("Keeper's note put off error=%r", error)
+                connections.close_all()
+                return False
+            except Exception:
+                logger.exception("Keeper's note failed")
+            return True
 
     def _put_off(self, work: Note, tries: int) -> None:
         """Keep a note for the next turn: a sign of life that is due comes first."""
         if tries:
             self._waiting.append((work, tries))
-        else:
+            return
+        with forking.guard.undisturbed():
             logger.error("Keeper's note given up, the database was away for too long")
 
     def beat(self) -> None:
@@ -163,17 +166,21 @@ class Keeping(Thread):
         results.ended(rescued)
 
     def redeliver(self) -> None:
-        """Send queued jobs again whose messages the broker lost."""
+        """Send queued jobs again whose messages were missing at two looks."""
         now, after = timezone.now(), settings().redeliver_after
+        before, self._missing = self._missing, {}
         queues = redelivery.overdue(now=now, after=after)
         if not queues or not self._leads():
             return
         held = sum(self._alive().values_list("reserved", flat=True))
         for queue in queues:
             messages = broker.depth(queue, self.controller.app) + held
+            missing = redelivery.missing(queue, messages)
+            lost = min(missing, before.get(queue, 0))
             sent = redelivery.redeliver(
-                queue, messages, broker.publish, now=now, after=after, expired=results.cancelled
+                queue, lost, broker.publish, now=now, after=after, expired=results.cancelled
             )
+            self._missing[queue] = missing - sent
             if sent:
                 logger.warning("Lost messages sent again queue=%s count=%s", queue, sent)
 

@@ -23,3 +23,8 @@ def noted(folder: Path) -> list[dict[str, Any]]:
     written = folder / _FILE
     lines = written.read_text().splitlines() if written.exists() else []
     return [json.loads(line) for line in lines]
+
+
+def mended(folder: Path, tag: str) -> Path:
+    """Return the file whose presence tells a job's task that what was wrong is mended."""
+    return folder / f"{tag}.mended"

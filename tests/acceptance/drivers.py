@@ -7,7 +7,7 @@ import select
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from celery_jobman.testing.localnodes import guard
 
@@ -29,11 +29,13 @@ class ProjectError(Exception):
 class Driver:
     """A process of the project that does what it is asked, one thing at a time."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], errors: IO[str] | None = None) -> None:
+        """Start the process.  ``errors`` is where it writes its log, by default as we do."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.acceptance.project.driver"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=errors,
             cwd=ROOT,
             env=dict(environment),
             text=True,

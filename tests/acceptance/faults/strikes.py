@@ -8,12 +8,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import kombu
-
-from celery_jobman.testing.localnodes import LocalPostgreSQL, LocalRabbitMQ, LocalRedis
-from celery_jobman.testing.localnodes.process import run
-from celery_jobman.testing.localnodes.rabbitmq import rabbitmq_script
-from tests.acceptance import troubles
+from celery_jobman.testing.localnodes import LocalPostgreSQL
+from tests.acceptance import blows, troubles
 from tests.acceptance.drivers import ProjectError
 from tests.acceptance.executions import DROPPED
 from tests.acceptance.faults.cells import WAITING
@@ -111,22 +107,12 @@ def restart_the_broker(scene: Scene) -> None:
 
 
 def wipe_the_broker(scene: Scene) -> None:
-    broker = scene.project.stack.broker
-    if isinstance(broker, LocalRedis):
-        broker.wipe()
-    else:
-        with kombu.Connection(broker.url) as connection, connection.channel() as channel:
-            channel.queue_purge(scene.project.queue)
+    blows.wipe(scene.project.stack.broker, scene.project.queue)
     scene.release()
 
 
 def cut_the_broker(scene: Scene) -> None:
-    broker = scene.project.stack.broker
-    if isinstance(broker, LocalRedis):
-        for kind in ("normal", "pubsub"):
-            broker.command(f"CLIENT KILL TYPE {kind}")
-    else:
-        _close_connections(broker)
+    blows.cut(scene.project.stack.broker)
     scene.release()
 
 
@@ -241,8 +227,3 @@ def _have_left(scene: Scene) -> bool:
     """Whether no job runs that could go on without the broker."""
     states = {row["state"] for row in scene.rows().values()}
     return "running" not in states
-
-
-def _close_connections(broker: LocalRabbitMQ) -> None:
-    command = [rabbitmq_script("rabbitmqctl"), "close_all_connections", "fault"]
-    run(command, env=broker.env(), cwd=broker.folder)

@@ -11,4 +11,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.acceptance.project.settin
 app = Celery("acceptance", task_cls="celery_jobman:JobTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["tests.acceptance.project"])
+app.autodiscover_tasks(["tests.acceptance.project"], related_name="toil")
 executions.install()

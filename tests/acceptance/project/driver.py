@@ -21,12 +21,13 @@ from django.db import close_old_connections
 def main() -> None:
     answers = _claim_stdout()
     django.setup()
-    from tests.acceptance.project import doors  # noqa: PLC0415 - needs Django to be set up
+    from tests.acceptance.project import accounts, doors  # noqa: PLC0415 - need Django to be set up
 
+    known = {**vars(doors), **vars(accounts)}
     for line in sys.stdin:
         request = json.loads(line)
         close_old_connections()  # as at the beginning of a web request
-        reply = _answer(getattr(doors, request["door"]), request["args"], request["kwargs"])
+        reply = _answer(known[request["door"]], request["args"], request["kwargs"])
         answers.write(json.dumps(reply, cls=DjangoJSONEncoder) + "\n")
         answers.flush()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from celery_jobman.core import redelivery, schedule, transitions
-from celery_jobman.core.redelivery import overdue, redeliver, resend
+from celery_jobman.core.redelivery import missing, overdue, redeliver, resend
 from celery_jobman.models import Job
 from celery_jobman.states import State
 from tests.factories import EARLIER, LATER, NOON, job_in, queued_job
@@ -33,7 +33,8 @@ class Broker:
 
 
 def again(broker: Broker, messages: int = 0, queue: str = "celery") -> int:
-    return redeliver(queue, messages, broker.publish, now=NOON, after=AFTER)
+    lost = missing(queue, messages)
+    return redeliver(queue, lost, broker.publish, now=NOON, after=AFTER)
 
 
 def test_jobs_queued_for_long_are_counted_for_each_queue() -> None:
@@ -194,7 +195,7 @@ def test_what_expires_instead_of_being_sent_again_is_told() -> None:
     lost, taken = (queued_job(expires_at=NOON, queue=name) for name in ("celery", "other"))
     told: list[UUID] = []
 
-    redeliver("celery", 0, Broker().publish, now=NOON, after=AFTER, expired=told.append)
+    redeliver("celery", 1, Broker().publish, now=NOON, after=AFTER, expired=told.append)
     resend(taken.id, 1, Broker().publish, now=NOON, expired=told.append)
 
     assert told == [lost.id, taken.id]

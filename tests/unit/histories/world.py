@@ -147,7 +147,8 @@ class World(Books):
         queued = [j for j in self.jobs.values() if j.state == State.QUEUED and j.queue == queue]
         overdue = [job for job in queued if job.queued_at and job.queued_at < self.now - AFTER]
         known = sum(message.queue == queue for message in self.messages)
-        redelivery.redeliver(queue, known, self.publish, now=self.now, after=AFTER)
+        missing = redelivery.missing(queue, known)
+        redelivery.redeliver(queue, missing, self.publish, now=self.now, after=AFTER)
         expired = self.expired_among(overdue)
         tried = self.settle()
         if self.broker == "here":

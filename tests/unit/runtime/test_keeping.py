@@ -11,7 +11,7 @@ from celery.worker import state as celery_state
 from django.db import OperationalError
 from django.utils import timezone
 
-from celery_jobman.core import rescue
+from celery_jobman.core import redelivery, rescue
 from celery_jobman.models import Job, Queue, Worker
 from celery_jobman.runtime import broker, results
 from celery_jobman.states import State
@@ -138,6 +138,7 @@ def test_it_tells_celery_of_what_expired_while_its_message_was_lost(
     job = queued_job(queued_at=long_ago, expires_at=long_ago)
 
     keeper.redeliver()
+    keeper.redeliver()
 
     told.assert_called_once_with(job.id)
     assert sent == []
@@ -164,9 +165,54 @@ def test_it_sends_lost_messages_again(
     monkeypatch.setattr(broker, "depth", lambda *_: 0)
 
     keeper.redeliver()
+    keeper.redeliver()
 
     assert sent == [overdue]
     assert "Lost messages sent again queue=celery count=1" in caplog.text
+
+
+def test_what_is_missing_at_one_look_only_was_on_its_way(
+    keeper: Keeping, sent: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued_job(queued_at=timezone.now().replace(year=2020))
+    me = alive(keeper)
+    monkeypatch.setattr(broker, "depth", lambda *_: 0)  # a worker has just taken it
+
+    keeper.redeliver()
+    Worker.objects.filter(pk=me.pk).update(reserved=1)  # and tells of it
+    keeper.redeliver()
+
+    assert sent == []
+
+
+def test_what_was_sent_again_is_not_missing_at_the_next_look(
+    keeper: Keeping, sent: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        queued_job(queued_at=timezone.now().replace(year=2020))
+    alive(keeper)
+    monkeypatch.setattr(redelivery, "LIMIT", 1)
+    monkeypatch.setattr(broker, "depth", lambda *_: 0)
+
+    for _ in range(3):
+        keeper.redeliver()
+
+    assert len(sent) == len({job.id for job in sent}) == 2
+
+
+def test_a_shortage_is_forgotten_when_nothing_is_overdue(
+    keeper: Keeping, sent: list[Job], overdue: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive(keeper)
+    monkeypatch.setattr(broker, "depth", lambda *_: 0)
+    keeper.redeliver()
+    Job.objects.update(queued_at=timezone.now())
+    keeper.redeliver()
+    Job.objects.update(queued_at=overdue.queued_at)
+
+    keeper.redeliver()
+
+    assert sent == []
 
 
 @pytest.mark.usefixtures("overdue")
@@ -183,6 +229,7 @@ def test_a_message_in_the_queue_or_in_a_workers_hands_is_not_lost(
     monkeypatch.setattr(broker, "depth", lambda *_: waiting)
 
     keeper.redeliver()
+    keeper.redeliver()
 
     assert sent == []
     assert "sent again" not in caplog.text
@@ -197,6 +244,7 @@ def test_of_several_workers_one_redelivers(
     depth = Mock(return_value=0)
     monkeypatch.setattr(broker, "depth", depth)
 
+    keeper.redeliver()
     keeper.redeliver()
 
     depth.assert_not_called()

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 import pytest
 from django.db import OperationalError
 
-from celery_jobman.runtime import keeping
+from celery_jobman.runtime import forking, keeping
 
 if TYPE_CHECKING:
     from pytest_django import Settings as Project
@@ -91,3 +91,24 @@ def test_a_note_that_fails_is_logged_and_the_next_one_read(
 
     second.assert_called_once_with(keeper.me)
     assert "Keeper's note failed" in caplog.text
+
+
+@pytest.mark.parametrize("error", [OperationalError, ValueError])
+def test_no_process_is_born_while_a_failure_is_logged(
+    keeper: Keeping, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """The thread that logs has the lock of what is logged to; a child would never get it."""
+    guarded: list[bool] = []
+
+    def log(*_: object) -> None:
+        guarded.append(forking.guard._lock.locked())
+
+    monkeypatch.setattr(keeping, "logger", Mock(warning=log, exception=log, error=log))
+    keeping.note(Mock(side_effect=[error, None]))
+
+    keeper._read_inbox()
+    keeper._attempt(Mock(side_effect=error, __name__="beat"))
+    keeper._put_off(Mock(), 0)
+
+    assert guarded == [True, True, True]
+    assert not forking.guard._lock.locked()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.acceptance import rules
-from tests.acceptance.soak import plan
 from tests.acceptance.soak.detection import moment
 from tests.acceptance.soak.lines import Lines, struck
 
@@ -22,12 +21,6 @@ if TYPE_CHECKING:
 
 #: Effects that are in the database, from an atomic step.
 ONCE: Final = frozenset({"ship"})
-#: Blows that end a process in which a link of a chain may just have ended.
-ENDING: Final = {plan.POOL_KILLED, plan.WORKER_KILLED, plan.TERMINATED, plan.FROZEN, plan.FELL}
-#: Blows after which the row of the next link cannot be written.
-BLINDING: Final = {plan.DATABASE_CUT, plan.DATABASE_STOPPED}
-#: Seconds between the end of a link and the next one's row, at most, on a busy machine.
-MOMENT: Final = 2.0
 POISONED: Final = "celery_jobman.exceptions.JobPoisoned"
 
 
@@ -41,8 +34,6 @@ class Books:
     blows: list[Blow]
     accepted: set[str]
     orphans: dict[str, int]
-    #: Links of Celery's chains that were never sent, by what happened just then.
-    never_sent: Counter[str] = field(default_factory=Counter)
     #: Jobs that were given up because their workers died too often.
     poisoned: int = 0
 
@@ -124,22 +115,7 @@ class Books:
             elif moment(following["created_at"]) < moment(row["attempts"][-1]["started_at"]):
                 yield f"{after.tag} was sent before the link before it had begun"
         elif row is not None and row["state"] == "succeeded":
-            why = self._why_not_sent(row)
-            self.never_sent[why or "for no reason"] += 1
-            if not why:
-                yield f"{after.tag} was never sent, and nothing had struck"
-
-    def _why_not_sent(self, row: dict[str, Any]) -> str:
-        """Name the blow that fell just when a link had ended."""
-        last = row["attempts"][-1]
-        ended = moment(last["finished_at"])
-        for blow in self.blows:
-            if not blow.at - MOMENT <= ended <= blow.until + MOMENT:
-                continue
-            here = blow.hostname == last["hostname"] and blow.pid in {None, last["pid"]}
-            if blow.fault in BLINDING or (blow.fault in ENDING and here):
-                return blow.fault
-        return ""
+            yield f"{after.tag} was never sent, and the link before it has succeeded"
 
 
 def _expected(job: Request) -> set[str]:

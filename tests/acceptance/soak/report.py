@@ -25,7 +25,6 @@ def lines(soak: Soak) -> Iterator[str]:
     yield from detection.lines(soak.deaths)
     yield from soak.watch.lines()
     yield f"log lines     {soak.books.lines.summary()}"
-    yield f"links never sent  {_counts(soak.books.never_sent)}"
     yield f"workers       {_workers(soak.stage)}"
     yield from (f"  {count} of them: {words}" for words, count in soak.stage.fallen.items())
     yield ""

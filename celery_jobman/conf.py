@@ -38,8 +38,9 @@ class Settings:
     after_commit: bool = True
     #: How often a worker gives its sign of life.
     heartbeat: timedelta = timedelta(seconds=5)
-    #: A worker silent for this long is taken for dead, and its jobs are rescued.
-    worker_lost_after: timedelta = timedelta(seconds=30)
+    #: A worker silent for this long is taken for dead, and its jobs are rescued.  With the look
+    #: every ``rescue_every`` a killed one is noticed within half a minute.
+    worker_lost_after: timedelta = timedelta(seconds=25)
     #: How often a worker looks for scheduled jobs that are due.
     dispatch_every: timedelta = timedelta(seconds=1)
     #: How often a worker looks for jobs that a dead worker held.

@@ -111,7 +111,7 @@ if CELERY_BROKER_URL.startswith("filesystem:"):
 
 JOBMAN = {
     # Quick, so that you do not wait long for a killed worker to be missed.  The defaults are
-    # 5 s, 30 s and 5 s, and suit a machine that is at times too busy for a sign of life.
+    # 5 s, 25 s and 5 s, and suit a machine that is at times too busy for a sign of life.
     "HEARTBEAT": 1,
     "WORKER_LOST_AFTER": 5,
     "RESCUE_EVERY": 1,

@@ -80,7 +80,7 @@ class Story:
         self._screen.gap()
         self._screen.say(
             f"A worker that is silent for {lost_after:g} s counts as dead here"
-            ' (JOBMAN["WORKER_LOST_AFTER"]). By default that is 30 s, which is kinder to busy'
+            ' (JOBMAN["WORKER_LOST_AFTER"]). By default that is 25 s, which is kinder to busy'
             " machines."
         )
         return worker

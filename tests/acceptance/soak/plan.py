@@ -38,12 +38,12 @@ class Pace:
     @property
     def elsewhere_within(self) -> float:
         """What is promised: from the death of a worker until its jobs run again."""
-        return self.lost_after * 1.5
+        return self.noticed_within * 1.5
 
 
 #: The product's own defaults.
 DEFAULT: Final = Pace(
-    settings={}, lost_after=30, rescue_every=5, redeliver_after=30, is_promised=True
+    settings={}, lost_after=25, rescue_every=5, redeliver_after=30, is_promised=True
 )
 #: For runs that are too short for them.
 HURRIED: Final = Pace(

@@ -53,12 +53,12 @@ def test_an_attempt_that_ended_before_the_blow_died_of_nothing() -> None:
 
 
 def test_what_is_promised_is_no_complaint() -> None:
-    assert _complaints(KILLED, noticed=35, again=45) == []
+    assert _complaints(KILLED, noticed=30, again=45) == []
 
 
 def test_a_death_that_is_noticed_too_late_is_a_complaint() -> None:
     assert _complaints(KILLED, noticed=40, again=41) == [
-        "worker killed: noticed after 40.0 s, not 35"
+        "worker killed: noticed after 40.0 s, not 30"
     ]
 
 

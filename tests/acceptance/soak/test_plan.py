@@ -111,5 +111,5 @@ def test_what_is_promised_are_the_defaults() -> None:
     assert DEFAULT.lost_after == product.worker_lost_after.total_seconds()
     assert DEFAULT.rescue_every == product.rescue_every.total_seconds()
     assert DEFAULT.redeliver_after == product.redeliver_after.total_seconds()
-    assert (DEFAULT.noticed_within, DEFAULT.elsewhere_within) == (35, 45)
+    assert (DEFAULT.noticed_within, DEFAULT.elsewhere_within) == (30, 45)
     assert not DEFAULT.settings

@@ -232,7 +232,7 @@ def test_nothing_to_rescue_is_one_statement(budget: Budget) -> None:
         rescued()
 
 
-@pytest.mark.parametrize(("silent_for", "lost"), [(29, False), (40, True)])
+@pytest.mark.parametrize(("silent_for", "lost"), [(24, False), (40, True)])
 def test_by_default_the_databases_clock_and_the_projects_patience_hold(
     silent_for: int,
     lost: bool,  # noqa: FBT001

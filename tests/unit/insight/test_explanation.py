@@ -190,7 +190,7 @@ def test_a_worker_that_begins_to_be_silent_has_some_time_left() -> None:
 
     assert why(running_job(worker_id=quiet.id), now) == (
         "It is running on w1@host, which was last seen 12s ago; if that stays silent, the job is"
-        " taken back in 18s."
+        " taken back in 13s."
     )
 
 

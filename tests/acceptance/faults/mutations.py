@@ -105,7 +105,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         name="whose the end of an attempt is",
-        file="celery_jobman/runtime/execution.py",
+        file="celery_jobman/runtime/settling.py",
         guard="if outcome == ending.outcome:",
         instead="if outcome is not None:",
         tests=(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from celery_jobman.core import cancellation, transitions
 from celery_jobman.core.encoding import clean
+from celery_jobman.exceptions import UnknownTask
 from celery_jobman.models import Job
 from celery_jobman.states import State
 
@@ -29,6 +30,8 @@ logger = logging.getLogger("celery_jobman")
 
 #: How long a job waits in the database after the broker refused its message.
 REFUSED_DELAY = timedelta(seconds=5)
+#: How ``dispatch_error`` begins when it was no broker that refused, but a worker.
+UNKNOWN_TASK = f"{UnknownTask.__name__}: "
 
 
 def dispatch_due(

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from celery_jobman.conf import settings
-from celery_jobman.core.schedule import REFUSED_DELAY
+from celery_jobman.core.schedule import REFUSED_DELAY, UNKNOWN_TASK
 from celery_jobman.insight.turn import command, lack, turn
 from celery_jobman.insight.wording import ago, at, error, lasting, short
 from celery_jobman.insight.workforce import Workforce
@@ -52,6 +52,8 @@ def why(job: Job, now: datetime) -> str:
 
 def _scheduled(job: Job, now: datetime) -> str:
     due = job.available_at or now
+    if is_of_an_unknown_task(job):
+        return _unknown(job, due, now)
     if job.dispatch_error:
         return _refused(job, due, now)
     if due > now:
@@ -66,6 +68,20 @@ def _scheduled(job: Job, now: datetime) -> str:
             % late
         )
     return _("It has been due for %(time)s; a worker sends it within a second or two.") % late
+
+
+def is_of_an_unknown_task(job: Job) -> bool:
+    """Return whether a job waits because a worker that took it did not know its task."""
+    return job.dispatch_error.startswith(UNKNOWN_TASK)
+
+
+def _unknown(job: Job, due: datetime, now: datetime) -> str:
+    values = {"task": job.task, "ago": ago(job.refused_at or now, now), "when": ago(due, now)}
+    text = _(
+        "The worker that took it (%(ago)s) does not know the task `%(task)s`; it is offered again"
+        " %(when)s. Deploy the code that has the task, or cancel the job."
+    )
+    return text % values
 
 
 def _refused(job: Job, due: datetime, now: datetime) -> str:

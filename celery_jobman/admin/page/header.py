@@ -12,7 +12,7 @@ from celery_jobman.admin.access import Deed
 from celery_jobman.admin.markup import coded
 from celery_jobman.admin.page.wire import visible
 from celery_jobman.admin.routes import page_of
-from celery_jobman.insight.explanation import why
+from celery_jobman.insight.explanation import is_of_an_unknown_task, why
 from celery_jobman.insight.wording import ago
 from celery_jobman.states import State
 
@@ -77,6 +77,6 @@ def reason(subject: Subject) -> SafeString:
     if not subject.may(Deed.VIEW_LOG):
         job = copy(job)
         job.error_message = ""
-        if job.dispatch_error:
+        if job.dispatch_error and not is_of_an_unknown_task(job):
             job.dispatch_error = _("(hidden)")
     return coded(visible(why(job, subject.now)))

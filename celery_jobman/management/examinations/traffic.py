@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Count, Max, Min, Sum
 
 from celery_jobman.conf import settings
+from celery_jobman.core.schedule import UNKNOWN_TASK
 from celery_jobman.insight.wording import counted, listed, short
 from celery_jobman.insight.workforce import hire
 from celery_jobman.management.examinations import advice, ok, wrong
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: A job that has been due for so long, and is not sent, has been forgotten.
 OVERDUE = timedelta(seconds=30)
+#: Most tasks that one finding names.
+NAMED = 10
 #: Newest attempts that are searched for dropped lines.
 NEWEST = 10_000
 
@@ -106,6 +109,7 @@ def orphans(force: Workforce, now: datetime) -> Finding:
 def refused() -> Finding:
     """Say whether jobs wait because the broker did not take their messages."""
     held = Job.objects.filter(state=State.SCHEDULED).exclude(dispatch_error="")
+    held = held.exclude(dispatch_error__startswith=UNKNOWN_TASK)
     newest = held.order_by("-available_at").first()
     if newest is None:
         return ok("no job waits for the broker")
@@ -113,6 +117,20 @@ def refused() -> Finding:
         f"{counted(held.count(), 'job waits', 'jobs wait')} for the broker, which last said:"
         f" {newest.dispatch_error}",
         "mend the broker; workers then send them, or manage.py jobman dispatch does",
+    )
+
+
+def unknown() -> Finding:
+    """Say whether jobs wait for a worker that knows their task."""
+    held = Job.objects.filter(state=State.SCHEDULED, dispatch_error__startswith=UNKNOWN_TASK)
+    count = held.count()
+    if not count:
+        return ok("no job waits for a worker that knows its task")
+    tasks = sorted(held.order_by().values_list("task", flat=True).distinct()[:NAMED])
+    return wrong(
+        f"{counted(count, 'job waits', 'jobs wait')} for a worker that knows the task:"
+        f" {listed(tasks)}",
+        "deploy the code that has the tasks and restart the workers, or cancel the jobs",
     )
 
 

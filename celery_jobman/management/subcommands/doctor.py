@@ -71,5 +71,6 @@ def _traffic() -> Iterator[Finding]:
     yield from traffic.queues(force)
     yield traffic.orphans(force, now)
     yield traffic.refused()
+    yield traffic.unknown()
     yield traffic.overdue(force, now)
     yield traffic.dropped_lines()

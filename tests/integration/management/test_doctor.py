@@ -8,6 +8,7 @@ from django.db import OperationalError
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from celery_jobman.exceptions import UnknownTask
 from celery_jobman.insight.workforce import Workforce
 from celery_jobman.management.examinations import Finding, installation, traffic
 from celery_jobman.runtime import installation as celery_installation
@@ -58,7 +59,7 @@ def test_what_is_wrong_has_a_fix_and_an_exit_status(jobman: Command) -> None:
     answer = jobman.refused("doctor", "--problems")
 
     assert answer.lines[:2] == [
-        "wrong   no worker has given a sign of life within 30s",
+        "wrong   no worker has given a sign of life within 25s",
         "        start one: celery -A tests worker",
     ]
     assert (answer.error, answer.status) == ("1 thing is wrong", 1)
@@ -212,6 +213,25 @@ def test_jobs_that_wait_for_the_broker() -> None:
     assert traffic.refused().sentence == (
         "1 job waits for the broker, which last said: OperationalError: refused"
     )
+
+
+def test_jobs_whose_task_no_worker_knows_do_not_wait_for_the_broker() -> None:
+    for task in ("shop.new", "shop.newer", "shop.new"):
+        scheduled_job(task=task, dispatch_error=f"UnknownTask: {UnknownTask(task)}")
+
+    finding = traffic.unknown()
+
+    assert finding.sentence == (
+        "3 jobs wait for a worker that knows the task: shop.new, shop.newer"
+    )
+    assert "deploy the code" in finding.fix
+    assert traffic.refused().verdict == "ok"
+
+
+def test_no_job_waits_for_a_worker_that_knows_its_task() -> None:
+    scheduled_job(dispatch_error="OperationalError: refused")
+
+    assert traffic.unknown().verdict == "ok"
 
 
 @pytest.mark.parametrize("alive", [True, False])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from celery_jobman.exceptions import UnknownTask
 from celery_jobman.insight.explanation import why
 from celery_jobman.models import Outcome
 from celery_jobman.states import State
@@ -67,6 +68,20 @@ def test_a_person_retried_it_not_its_last_failure() -> None:
     attempt(job)
 
     assert why(job, NOON).startswith("It is scheduled and begins in 5m")
+
+
+def test_a_job_of_a_task_that_a_worker_did_not_know_says_so_and_when_it_is_offered_again() -> None:
+    held = scheduled_job(
+        task="shop.new",
+        dispatch_error=f"UnknownTask: {UnknownTask('shop.new')}",
+        refused_at=EARLIER,
+        available_at=NOON + timedelta(seconds=10),
+    )
+
+    assert why(held, NOON) == (
+        "The worker that took it (5m ago) does not know the task `shop.new`; it is offered again in"
+        " 10s. Deploy the code that has the task, or cancel the job."
+    )
 
 
 def test_a_job_the_broker_refused_says_so() -> None:

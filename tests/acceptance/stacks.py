@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from tests.acceptance import gates
 from tests.acceptance.drivers import Driver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from celery_jobman.testing.localnodes import LocalContainer
 
@@ -72,6 +73,7 @@ class Stacks:
 
     folder: Path
     _nodes: list[LocalContainer] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
     _shared: dict[str, Any] = field(default_factory=dict)
     _stacks: dict[tuple[str, str], Stack] = field(default_factory=dict)
 
@@ -83,7 +85,7 @@ class Stacks:
 
     def fresh(self, broker: str, database: str) -> Stack:
         """Return a new stack with a migrated database; a Redis broker is its own server."""
-        name = f"{broker}_{database}_{len(self._nodes)}"
+        name = f"{broker}_{database}_{next(self._numbers)}"
         node = self._broker(broker)
         stack = Stack(
             name=name,

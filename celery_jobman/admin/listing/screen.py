@@ -90,7 +90,7 @@ class ListScreen(DisplayHooks):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Whether the address may filter so."""
-        if "\0" in str(value):
+        if "\0" in str(value) or not all(map(search.is_tellable, str(value).split(","))):
             return False
         known = bool(OPEN.fullmatch(lookup)) or self._filters_by(lookup, request)
         return known and super().lookup_allowed(lookup, value, request)

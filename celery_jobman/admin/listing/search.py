@@ -7,7 +7,7 @@ This module only reads the text; :mod:`celery_jobman.admin.listing.conditions` k
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.utils import timezone
@@ -105,7 +105,18 @@ def _state(value: str) -> str:
     return name if name in SHADES else str(State(name))
 
 
+def is_tellable(text: str) -> bool:
+    """Whether a text is no moment so near the ends of the calendar that time zones differ there."""
+    try:
+        moment = parse_datetime(text) or parse_date(text)
+    except ValueError:
+        return True  # no moment at all
+    return moment is None or MINYEAR < moment.year < MAXYEAR
+
+
 def _moment(value: str) -> datetime:
+    if not is_tellable(value):
+        raise ValueError(value)
     moment = parse_datetime(value)
     day = None if moment else parse_date(value)
     if day:

@@ -228,6 +228,21 @@ def test_a_bad_value_of_a_column_shows_the_list_again(admin_client: Client) -> N
     assert admin_client.get(reverse(STATES), {"attempt": "x"}).status_code == 400
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"created_at__gte": "0001-01-01T00:00:00+23:59"},
+        {"created_at__lt": "9999-12-31T23:59:59-12:00"},
+        {"finished_at__in": "2026-01-31,0001-01-01"},
+    ],
+)
+def test_a_moment_at_the_end_of_the_calendar_is_refused(
+    admin_client: Client, query: dict[str, str]
+) -> None:
+    assert admin_client.get(reverse(LIST), query).status_code == 400
+    assert admin_client.get(reverse(COUNTS), query).status_code == 400
+
+
 def test_a_running_job_shows_its_progress(admin_client: Client) -> None:
     running_job(progress_current=1500, progress_total=6000, progress_unit="rows")
 

@@ -1,8 +1,20 @@
-"""What people and programs may pass: text, JSON and numbers of the unkind sort."""
+"""What people and programs may pass: text, JSON and numbers of the unkind sort.
+
+Every run tries the same; ``JOBMAN_TEST_FUZZ=random`` looks for more.
+"""
 
 from __future__ import annotations
 
+import os
+
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+#: How all of these tests try what they try.
+TRIES = settings(
+    derandomize=os.environ.get("JOBMAN_TEST_FUZZ") != "random",
+    suppress_health_check=list(HealthCheck),
+)
 
 #: Text with NUL, halves of characters, directions, quotes and markup.
 TEXT = st.one_of(

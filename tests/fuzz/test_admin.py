@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.urls import reverse
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from celery_jobman.models import Job, JobAction
 from celery_jobman.states import State
 from tests.factories import attempt, checkpoint, finished_job, job_in, log_line
-from tests.fuzz.material import TEXT, sendable
+from tests.fuzz.material import TEXT, TRIES, sendable
 from tests.fuzz.reading import read
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.django_db
 
-FEW = settings(max_examples=80, suppress_health_check=list(HealthCheck))
+FEW = settings(TRIES, max_examples=80)
 LISTS = st.sampled_from(["changelist", "counts", "states"])
 JOBS = st.sampled_from(["change", "state", "log", "log_raw", "retry", "edit_retry", "reschedule"])
 VERBS = st.sampled_from(["cancel", "retry", "retry_from", "edit_retry", "priority", "reschedule"])

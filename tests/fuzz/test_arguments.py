@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from celery_jobman.core import jobs
@@ -16,10 +16,10 @@ from celery_jobman.core.redaction import preview
 from celery_jobman.exceptions import UnencodableValue
 from celery_jobman.models import Job
 from tests.factories import NOON, unsaved_job
-from tests.fuzz.material import TEXT, VALUES
+from tests.fuzz.material import TEXT, TRIES, VALUES
 
 pytestmark = pytest.mark.django_db
-FEW = settings(max_examples=60, suppress_health_check=list(HealthCheck))
+FEW = settings(TRIES, max_examples=60)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from celery_jobman.management.verbs import VERBS
 from celery_jobman.models import Job
 from tests.factories import finished_job
-from tests.fuzz.material import TEXT
+from tests.fuzz.material import TEXT, TRIES
 from tests.fuzz.terminal import check, typed
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +43,7 @@ OPTIONS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(TRIES, max_examples=150)
 @given(
     verb=st.sampled_from(QUIET),
     words=st.lists(st.one_of(OPTIONS, TEXT, st.just("JOB")), max_size=5),

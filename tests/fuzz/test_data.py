@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from celery_jobman.admin.log.beginnings import beginning
@@ -18,7 +18,7 @@ from celery_jobman.core.redaction import redacted
 from celery_jobman.exceptions import UnencodableValue
 from celery_jobman.models import Job, JobAction
 from tests.factories import attempt, checkpoint, finished_job, log_line
-from tests.fuzz.material import TEXT, VALUES, sendable
+from tests.fuzz.material import TEXT, TRIES, VALUES, sendable
 from tests.fuzz.reading import read
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.django_db
 
-FEW = settings(max_examples=50, suppress_health_check=list(HealthCheck))
+FEW = settings(TRIES, max_examples=50)
 SECRET = "hunter2"
 NUMBERS = st.sampled_from(["0", "1", "2", "-1", "٣", "1.0", "LINE", str(2**31), str(2**63)])
 ASKED = st.dictionaries(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from celery_jobman.models import Job
 from celery_jobman.states import State
 from tests.factories import LATER, finished_job, log_line, queued_job, running_job, scheduled_job
-from tests.fuzz.material import TEXT
+from tests.fuzz.material import TEXT, TRIES
 from tests.fuzz.terminal import check, typed
 
 pytestmark = pytest.mark.django_db
 
-FEW = settings(max_examples=50, suppress_health_check=list(HealthCheck))
+FEW = settings(TRIES, max_examples=50)
 NUMBERS = st.sampled_from(["1", "2", "0", "-1", "٣", "1.5", str(2**31), str(2**63), "9" * 30])
 YES = {"--yes", "--ye", "--y", "-y"}
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from celery_jobman.models.job import JobQuerySet
+
     Publish = Callable[[Job], None]
 
 logger = logging.getLogger("celery_jobman")
@@ -127,6 +129,12 @@ def send(job: Job, publish: Publish, *, now: datetime) -> bool:
         hold(job.id, job.delivery, error, now=now, since=since)
         return False
     return True
+
+
+def refused() -> JobQuerySet:
+    """Return the jobs that wait because the broker did not take their messages."""
+    held = Job.objects.filter(state=State.SCHEDULED).exclude(dispatch_error="")
+    return held.exclude(dispatch_error__startswith=UNKNOWN_TASK)
 
 
 def put_back(job_id: UUID, delivery: int, *, now: datetime) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Count, Max, Min, Sum
 
 from celery_jobman.conf import settings
+from celery_jobman.core import schedule
 from celery_jobman.core.schedule import UNKNOWN_TASK
 from celery_jobman.insight.wording import counted, listed, short
 from celery_jobman.insight.workforce import hire
@@ -108,8 +109,7 @@ def orphans(force: Workforce, now: datetime) -> Finding:
 
 def refused() -> Finding:
     """Say whether jobs wait because the broker did not take their messages."""
-    held = Job.objects.filter(state=State.SCHEDULED).exclude(dispatch_error="")
-    held = held.exclude(dispatch_error__startswith=UNKNOWN_TASK)
+    held = schedule.refused()
     newest = held.order_by("-available_at").first()
     if newest is None:
         return ok("no job waits for the broker")

@@ -8,10 +8,9 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from celery_jobman import actions
+from celery_jobman.core import schedule
 from celery_jobman.insight.wording import counted
 from celery_jobman.management import arguments
-from celery_jobman.models import Job
-from celery_jobman.states import State
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -29,8 +28,7 @@ def run(options: dict[str, Any], console: Console) -> None:
     began = timezone.now()
     sent = actions.dispatch(limit=options["limit"])
     console.fact(f"{counted(sent, 'message')} sent", total=sent)
-    held = Job.objects.filter(state=State.SCHEDULED, available_at__gt=began)
-    refused = held.exclude(dispatch_error="").first()
+    refused = schedule.refused().filter(available_at__gt=began).first()
     if refused is not None and not sent:
         raise CommandError(
             f"the broker refused: {refused.dispatch_error}; the jobs stay scheduled, and are"

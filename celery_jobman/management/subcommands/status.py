@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Count, Min
 from django.utils import timezone
 
-from celery_jobman.core.schedule import UNKNOWN_TASK
+from celery_jobman.core import schedule
 from celery_jobman.insight.wording import ago, counted, short
 from celery_jobman.insight.workforce import Workforce
 from celery_jobman.models import Job
@@ -67,8 +67,7 @@ def _queued(now: datetime) -> Details:
 def _scheduled(now: datetime) -> Details:
     scheduled = Job.objects.filter(state=State.SCHEDULED)
     due = scheduled.aggregate(at=Min("available_at"))["at"]
-    held = scheduled.exclude(dispatch_error="").exclude(dispatch_error__startswith=UNKNOWN_TASK)
-    refused = held.count()
+    refused = schedule.refused().count()
     words = [f"the next begins {ago(due, now)}" if due > now else f"due for {short(now - due)}"]
     words += [f"{refused:,} refused by the broker"] if refused else []
     return ", ".join(words), {"next_at": due, "refused_by_broker": refused}

@@ -11,6 +11,7 @@ import pytest
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from celery_jobman.exceptions import UnknownTask
 from celery_jobman.models import Job, JobAction, Step, StepState
 from celery_jobman.runtime import broker, registry
 from celery_jobman.states import State
@@ -366,6 +367,15 @@ def test_dispatch_sends_what_is_due(jobman: Command) -> None:
     assert jobman("dispatch", "--json").facts == [{"total": 1}]
     assert jobman("dispatch").lines == ["0 messages sent"]
     assert _state(due) == State.QUEUED
+
+
+def test_dispatch_does_not_blame_the_broker_for_a_task_that_no_worker_knows(
+    jobman: Command,
+) -> None:
+    later = timezone.now() + timedelta(minutes=1)
+    scheduled_job(dispatch_error=f"UnknownTask: {UnknownTask('shop.new')}", available_at=later)
+
+    assert jobman("dispatch").lines == ["0 messages sent"]
 
 
 def test_rescue_takes_back_what_dead_workers_held(jobman: Command) -> None:

@@ -18,6 +18,7 @@ from celery_jobman.core.schedule import (
     put_back,
     send,
 )
+from celery_jobman.exceptions import UnknownTask
 from celery_jobman.models import Job
 from celery_jobman.states import FINAL, State
 from tests.factories import (
@@ -291,3 +292,11 @@ def test_a_job_that_moved_on_from_that_message_is_not(changes: dict[str, Any]) -
     Job.objects.filter(pk=job.id).update(**changes)
 
     assert not put_back(job.id, 3, now=NOON)
+
+
+def test_only_what_the_broker_did_not_take_waits_for_it() -> None:
+    held = scheduled_job(dispatch_error="OperationalError: refused")
+    scheduled_job(dispatch_error=f"UnknownTask: {UnknownTask('shop.new')}")
+    scheduled_job()
+
+    assert list(schedule.refused()) == [held]

@@ -66,6 +66,8 @@ class Settings:
     outage_patience: timedelta = timedelta(minutes=5)
     #: A job whose worker died in so many attempts is failed.
     poison_limit: int = 3
+    #: Longest result that a link of a workflow passes on to the next, in characters of JSON.
+    result_limit: int = 10_000_000
     #: Age, since the end, after which ``prune`` deletes a job by default.
     prune_after: timedelta = timedelta(days=180)
     #: Stored with every attempt; a release name or a commit id.

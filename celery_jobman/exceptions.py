@@ -6,6 +6,7 @@ asked, of which row, and what to do about it.
 
 from __future__ import annotations
 
+from reprlib import repr as shorten
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,14 +41,86 @@ class JobNotFound(JobmanError):
 
 
 class TransitionRefused(JobmanError):
-    """A job's state does not lead where it was asked to go.  Nothing was written."""
+    """A job's (or batch's) state does not lead where it was asked to go.  Nothing was written."""
 
-    def __init__(self, job_id: UUID, verb: str, state: str, hint: str = "") -> None:
+    def __init__(
+        self, job_id: UUID, verb: str, state: str, hint: str = "", *, noun: str = "job"
+    ) -> None:
         advice = f"; {hint}" if hint else ""
-        super().__init__(f"job {job_id} is {state} and cannot be {verb}{advice}")
+        super().__init__(f"{noun} {job_id} is {state} and cannot be {verb}{advice}")
         self.job_id = job_id
         self.verb = verb
         self.state = state
+
+
+class BatchNotFound(JobmanError):
+    """No batch has this id."""
+
+    def __init__(self, reference: object) -> None:
+        super().__init__(
+            f"there is no batch {reference!s}; `jobman batch list` shows the ids there are"
+        )
+        self.reference = reference
+
+
+class BatchClosed(JobmanError):
+    """Nothing can be added to a batch that has finished or is being stopped.
+
+    Nothing was written.
+    """
+
+    def __init__(self, batch_id: UUID, state: str) -> None:
+        super().__init__(
+            f"batch {batch_id} is {state}, nothing can be added to it; dispatch a batch of its"
+            " own, or add from inside a member, which keeps it open"
+        )
+        self.batch_id = batch_id
+        self.state = state
+
+
+class NotASignature(JobmanError, TypeError):
+    """A member of a workflow is nothing that can be called later.  Nothing was written."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__(
+            f"{shorten(value)} is a {type(value).__name__}, not a signature; a workflow is made of"
+            " signatures such as task.s(1), and of chains, groups, chords and batches of them"
+        )
+        self.value = value
+
+
+class EndlessWorkflow(JobmanError, ValueError):
+    """A workflow contains itself.  Nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("the workflow contains itself, it would never end; take one of them out")
+
+
+class PlainTask(JobmanError):
+    """A member of a durable workflow is no job, so its end could not be recorded.
+
+    Nothing was written.
+    """
+
+    def __init__(self, task: str) -> None:
+        super().__init__(
+            f"{task} is not a JobTask, or is not tracked, so a durable workflow cannot wait for"
+            " it; give it base=JobTask, or use Celery's own canvas"
+        )
+        self.task = task
+
+
+class ResultTooLarge(JobmanError):
+    """A result is too large to be passed on to the next link; what made it has failed."""
+
+    def __init__(self, link_id: UUID, size: int, limit: int) -> None:
+        super().__init__(
+            f"the result of {link_id} has {size} characters, more than the {limit} that are"
+            ' passed on (JOBMAN["RESULT_LIMIT"]); store it and return where it is'
+        )
+        self.link_id = link_id
+        self.size = size
+        self.limit = limit
 
 
 class UnknownStep(JobmanError):

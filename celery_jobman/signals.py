@@ -25,10 +25,20 @@ job_started = Signal()
 job_finished = Signal()
 #: The job failed for good.  Extra: ``attempt``, ``error_message``.  Sent before job_finished.
 job_failed = Signal()
+#: A batch finished; it may do so again after a retry.  Instead of ``job_id`` and ``task``:
+#: ``batch_id``, ``state``, ``finishes`` (how often it has).
+batch_finished = Signal()
 
 
 def announce(signal: Signal, using: str, job_id: UUID, **values: Any) -> None:
     """Send ``signal`` once the current transaction on ``using`` has been committed."""
     if signal.receivers:
         send = partial(signal.send_robust, sender=None, job_id=job_id, **values)
+        transaction.on_commit(send, using=using, robust=True)
+
+
+def announce_batch(batch_id: UUID, using: str, **values: Any) -> None:
+    """Send :data:`batch_finished` once the current transaction has been committed."""
+    if batch_finished.receivers:
+        send = partial(batch_finished.send_robust, sender=None, batch_id=batch_id, **values)
         transaction.on_commit(send, using=using, robust=True)

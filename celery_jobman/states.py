@@ -77,13 +77,17 @@ TRANSITIONS: Final = MappingProxyType(
             {State.SUCCEEDED, State.FAILED, State.CANCELLED, State.SCHEDULED, State.QUEUED}
         ),
         # succeeded -> scheduled   run again by a person who confirmed that it succeeded.
-        State.SUCCEEDED: frozenset({State.SCHEDULED}),
+        # succeeded -> blocked     a person runs what it follows again, and then it.
+        State.SUCCEEDED: frozenset({State.SCHEDULED, State.BLOCKED}),
         # failed -> scheduled      retried by a person.
-        State.FAILED: frozenset({State.SCHEDULED}),
+        # failed -> blocked        a person runs what it follows again, and then it.
+        State.FAILED: frozenset({State.SCHEDULED, State.BLOCKED}),
         # cancelled -> scheduled   as above.
-        State.CANCELLED: frozenset({State.SCHEDULED}),
+        # cancelled -> blocked     as above.
+        State.CANCELLED: frozenset({State.SCHEDULED, State.BLOCKED}),
         # skipped -> scheduled     as above.
-        State.SKIPPED: frozenset({State.SCHEDULED}),
+        # skipped -> blocked       as above: what it waited for is retried.
+        State.SKIPPED: frozenset({State.SCHEDULED, State.BLOCKED}),
     }
 )
 

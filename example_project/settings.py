@@ -9,6 +9,7 @@ Nothing needs to be set.  The environment may point the shop at real servers:
 ``JOBMAN_DEMO_QUEUE``          the queue the shop uses there
 ``JOBMAN_DEMO_SMTP_PORT``      where on this machine mail is handed in
 ``JOBMAN_DEMO_FOLDER``         working files, and the SQLite file
+``JOBMAN_DEMO_OPTIMISER``      what makes pictures smaller; ``jpegoptim`` by default
 =============================  ============================================================
 """
 
@@ -32,6 +33,9 @@ WSGI_APPLICATION = "example_project.wsgi.application"
 USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "static/"
+MEDIA_URL = "media/"
+#: Uploads and what is made of them.  Workers on several machines need a shared folder here.
+MEDIA_ROOT = FOLDER / "media"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
@@ -121,5 +125,7 @@ JOBMAN = {
 
 #: Working copies of imported files.  Workers on several machines need a shared folder here.
 SHOP_IMPORT_FOLDER = FOLDER / "imports"
-#: Who is told about an import.
+#: Who is told about an import, and about a newsletter.
 SHOP_REPORT_TO = ["buyers@example.org"]
+#: The program that makes pictures smaller.
+SHOP_OPTIMISER = os.environ.get("JOBMAN_DEMO_OPTIMISER") or "jpegoptim"

@@ -1,10 +1,11 @@
 """Run the tests on every database found: ``python -m tests [FOLDER …] [-- PYTEST OPTIONS]``.
 
 ``unit`` and ``integration`` run once per database; the other folders choose their servers
-themselves and run once.  ``acceptance`` mostly waits, for workers to start, to be missed and to
-be made up for, so it runs beside all others; what it prints comes at its end.  A database
-without a server is skipped with its reason, or is a failure where
-``JOBMAN_TEST_REQUIRE_SERVERS=1``.  The exit status is 0 if something passed and nothing failed.
+themselves and run once.  ``acceptance`` and ``browser`` mostly wait, for workers to start, to be
+missed and to be made up for, and for pages; so each runs beside all others (``--beside`` names
+the folders that do), and what it prints comes at its end.  A database without a server is skipped
+with its reason, or is a failure where ``JOBMAN_TEST_REQUIRE_SERVERS=1``.  The exit status is 0 if
+something passed and nothing failed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 PER_DATABASE = ("unit", "integration")
-ASIDE = "acceptance"
+ASIDE = ("acceptance", "browser")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +57,9 @@ def main(arguments: list[str]) -> int:
     own, options = _split(arguments)
     asked = _parser().parse_args(own)
     folders = asked.folders or _folders()
-    aside = [folder for folder in folders if folder == ASIDE and len(folders) > 1]
+    aside = [each for each in folders if each in (asked.beside or ASIDE) and len(folders) > 1]
     folders = [folder for folder in folders if folder not in aside]
-    with ThreadPoolExecutor(max_workers=1) as beside:
+    with ThreadPoolExecutor(max_workers=len(ASIDE)) as beside:
         waiting = [beside.submit(_aside, folder, options) for folder in aside]
         parts = [
             *_per_database(asked.database or databases.NAMES, folders, options),
@@ -83,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         choices=databases.NAMES,
         help="only this database; may be given again (default: all)",
+    )
+    parser.add_argument(
+        "--beside",
+        action="append",
+        metavar="FOLDER",
+        help=f"run this folder beside the others, and so on (default: {' and '.join(ASIDE)})",
     )
     parser.add_argument("folders", nargs="*", metavar="FOLDER", help="only these folders of tests/")
     return parser
@@ -110,7 +117,7 @@ def _once(folders: list[str], options: list[str]) -> list[Part]:
 
 
 def _aside(folder: str, options: list[str]) -> Part:
-    """Run a folder while others run, and print what it said when it is through."""
+    """Run a folder while others run, and print what it said when it is through, in one piece."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         part = _pytest(folder, "sqlite", [folder], options, output)
         output.seek(0)

@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
 
-from celery_jobman.models import Attempt, Job, JobAction, LogLine, Queue, Step, Worker
+from celery_jobman.models import Attempt, Batch, Job, JobAction, LogLine, Queue, Step, Worker
 from celery_jobman.models.ids import uuid7
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ INSERT INTO jobman_job (id, task_id, task, label, queue, state, args, kwargs, pr
   declared_steps, created_at, available_at, queued_at, started_at, finished_at, attempt, failures,
   crashes, releases, retries, delivery, trigger, current_step, progress_unit, progress_message,
   completed_code, error_class, error_message, fingerprint, cancel_forced, dispatch_error, root_id,
-  group_id, tags, attribs, code_version, observed, eager, worker_id, owner_id)
+  group_id, tags, attribs, code_version, observed, eager, role, allow_failure, takes_result,
+  worker_id, owner_id, batch_id)
 SELECT id, id::text, 'shop.tasks.task_' || i %% 40, '', 'queue_' || i %% 6, state,
   '["a.csv"]', '{}', '"a.csv"', '{}', '[]', at, CASE state WHEN 'scheduled' THEN at END, at,
   CASE WHEN begun THEN at + interval '1 s' END,
@@ -36,8 +37,10 @@ SELECT id, id::text, 'shop.tasks.task_' || i %% 40, '', 'queue_' || i %% 6, stat
   CASE state WHEN 'failed' THEN 'bad row' ELSE '' END,
   CASE state WHEN 'failed' THEN md5((i / 20 %% 50)::text) ELSE '' END, false, '', id::text, '',
   CASE i %% 500 WHEN 0 THEN '["nightly"]'::jsonb ELSE '[]' END, '{}', '', false, false,
+  '', false, false,
   CASE WHEN begun THEN (%(workers)s::uuid[])[1 + i %% 8] END,
-  CASE i %% 10 WHEN 0 THEN (%(owners)s::int[])[1 + i / 10 %% 20] END
+  CASE i %% 10 WHEN 0 THEN (%(owners)s::int[])[1 + i / 10 %% 20] END,
+  CASE i %% 2 WHEN 0 THEN %(batch)s::uuid END
 FROM (
   SELECT *, state NOT IN ('scheduled', 'blocked', 'queued', 'running') AS ended,
     state NOT IN ('blocked', 'queued') AND (state <> 'scheduled' OR i %% 3 = 0) AS begun,
@@ -66,15 +69,16 @@ FROM generate_series(1, %s) AS i
 """
 
 
-def write(jobs: int, lines: int, log: int) -> None:
+def write(jobs: int, lines: int, log: int, batch: UUID | None = None) -> None:
     """Write so many jobs, with so many log lines each, and one with a long log.
 
-    Some failed ones have an attempt, a step and an action.
+    Some failed ones have an attempt, a step and an action.  Half of the jobs, and all that
+    failed, are members of ``batch``.
     """
     workers = [_worker(number).pk for number in range(WORKERS)]
     owners = [_owner(number) for number in range(OWNERS)]
     Queue.objects.bulk_create([Queue(name=f"queue_{number}") for number in range(QUEUES)])
-    values: dict[str, Any] = {"workers": workers, "owners": owners, "count": jobs}
+    values: dict[str, Any] = {"workers": workers, "owners": owners, "count": jobs, "batch": batch}
     with connection.cursor() as cursor:
         cursor.execute(JOBS, {**values, "span": SPAN, "pace": SPAN / jobs})
         cursor.execute(LINES, [lines])
@@ -83,8 +87,8 @@ def write(jobs: int, lines: int, log: int) -> None:
 
 
 def leave() -> None:
-    """Delete what was written, and all other jobs."""
-    tables = (Job, Attempt, Step, LogLine, JobAction, Queue, Worker)
+    """Delete what was written, and all other jobs and batches."""
+    tables = (Job, Batch, Attempt, Step, LogLine, JobAction, Queue, Worker)
     with connection.cursor() as cursor:
         names = ", ".join(model._meta.db_table for model in tables)
         cursor.execute(f"TRUNCATE {names}")

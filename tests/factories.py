@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from celery_jobman.core.endings import Run
 from celery_jobman.core.logs import Line
 from celery_jobman.core.steps import StepRunner
-from celery_jobman.models import Attempt, Job, LogLine, Outcome, Step, StepState, Worker
+from celery_jobman.models import Attempt, Batch, Job, LogLine, Outcome, Step, StepState, Worker
 from celery_jobman.models.ids import uuid7
-from celery_jobman.states import State
+from celery_jobman.states import FINAL, State
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 EARLIER = NOON - timedelta(minutes=5)
@@ -56,6 +57,18 @@ def job_in(state: State, **fields: Any) -> Job:
         State.RUNNING: running_job,
     }
     return makers[state](**fields) if state in makers else finished_job(state, **fields)
+
+
+def batch(state: State = State.RUNNING, **fields: Any) -> Batch:
+    """Return a saved batch; all its members are pending unless it is said how they ended."""
+    row = Batch(state=state, created_at=EARLIER, **fields)
+    row.root_id = fields.get("root_id", row.id)
+    ended = row.succeeded + row.failed + row.cancelled + row.skipped
+    row.total = fields.get("total", row.pending + ended)
+    row.pending = row.total - ended
+    row.finished_at = NOON if row.is_final else None
+    row.save(force_insert=True)
+    return row
 
 
 def worker(*, seen: datetime = NOON, **fields: Any) -> Worker:
@@ -103,3 +116,35 @@ def runner_of(job: Job, number: int = 1, **options: Any) -> StepRunner:
     held = {"state": State.RUNNING, "started_at": EARLIER, "finished_at": None}
     Job.objects.filter(pk=job.id).update(attempt=number, **held)
     return StepRunner(job.id, number, **options)
+
+
+def begun_batch(state: State = State.RUNNING, **fields: Any) -> Batch:
+    """Return a batch that was started; what is not told of its total is pending, or succeeded."""
+    batch_id = fields.pop("id", None) or uuid7()
+    told = {name: fields.pop(name, 0) for name in ("failed", "cancelled", "skipped")}
+    total = fields.pop("total", 0)
+    left = total - sum(told.values()) - fields.get("succeeded", 0)
+    counts = {"succeeded": left} if state in FINAL else {"pending": left}
+    times = {} if state == State.BLOCKED else {"started_at": EARLIER}
+    ended = {"finished_at": NOON, "finishes": 1} if state in FINAL else {}
+    defaults = {"root_id": batch_id, "created_at": EARLIER, **times, **ended}
+    rest = {**defaults, "total": total, **counts, **told, **fields}
+    return Batch.objects.create(id=batch_id, state=state, **rest)
+
+
+def nested(parent: Batch, state: State = State.RUNNING, **fields: Any) -> Batch:
+    """Return a batch that is a member of another."""
+    place = {"batch_id": parent.pk, "root_id": parent.root_id, "position": 0}
+    return begun_batch(state, **{**place, **fields})
+
+
+def member(of: Batch, state: State = State.QUEUED, **fields: Any) -> Job:
+    """Return a job that is a member of a batch."""
+    return job_in(state, **{"batch_id": of.pk, "position": 0, **fields})
+
+
+def linked(*links: Job | Batch) -> None:
+    """Make rows the links of one element, in this order."""
+    for before, after in pairwise(links):
+        type(before).objects.filter(pk=before.pk).update(next_id=after.pk)
+        type(after).objects.filter(pk=after.pk).update(follows_id=before.pk)

@@ -54,6 +54,7 @@ TEMPLATES = [
 
 SHOP_IMPORT_FOLDER = Path(tempfile.gettempdir())
 SHOP_REPORT_TO = ["buyers@example.org"]
+SHOP_OPTIMISER = "jpegoptim"
 
 # In memory: a test that wants a real broker starts its own workers and says so.
 CELERY_BROKER_URL = "memory://"

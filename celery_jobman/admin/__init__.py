@@ -6,6 +6,6 @@ Nothing can be added, changed or deleted here: jobs are steered by
 
 from __future__ import annotations
 
-from celery_jobman.admin import actions, jobs, logs, queues, workers
+from celery_jobman.admin import actions, batches, jobs, logs, queues, workers
 
-__all__ = ["actions", "jobs", "logs", "queues", "workers"]
+__all__ = ["actions", "batches", "jobs", "logs", "queues", "workers"]

@@ -1,7 +1,7 @@
-"""Access: what a user may see of a job, and do to it.
+"""Access: what a user may see of a job or a batch, and do to it.
 
 Everything has a permission of its own.  The project's rule in ``JOBMAN["CAN"]`` may say more
-about one job.  Whoever may not see a job is told the same as if there were none.
+about one job or batch.  Whoever may not see one is told the same as if there were none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from celery_jobman.conf import settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from celery_jobman.models import Job
+    from celery_jobman.models import Batch, Job
 
 
 class Deed(StrEnum):
@@ -46,6 +46,12 @@ class Deed(StrEnum):
     RESCHEDULE = "reschedule"
     FORGET = "forget"
 
+    VIEW_BATCH = "view-batch"
+    """See the batch in lists, its page and its graph; its jobs are another matter."""
+
+    CANCEL_BATCH = "cancel-batch"
+    RETRY_BATCH = "retry-batch"
+
 
 #: Code names of the permissions that a deed needs, all of them.
 PERMISSIONS: Final = MappingProxyType(
@@ -62,14 +68,17 @@ PERMISSIONS: Final = MappingProxyType(
         Deed.PRIORITY: ("view_job", "change_job_priority"),
         Deed.RESCHEDULE: ("view_job", "reschedule_job"),
         Deed.FORGET: ("view_job", "purge_job"),
+        Deed.VIEW_BATCH: ("view_batch",),
+        Deed.CANCEL_BATCH: ("view_batch", "cancel_batch"),
+        Deed.RETRY_BATCH: ("view_batch", "retry_batch"),
     }
 )
 
 
-def may(user: Any, deed: Deed, job: Job | None = None) -> bool:
-    """Return whether a user may do a deed, to one job or (None) in general.
+def may(user: Any, deed: Deed, job: Job | Batch | None = None) -> bool:
+    """Return whether a user may do a deed, to one job (or batch) or (None) in general.
 
-    A permission counts when the user has it for all jobs or, by a backend with permissions
+    A permission counts when the user has it for all of them or, by a backend with permissions
     for single objects, for this one.  The project's rule is asked only where they suffice:
     it can take away, and never give.
     """
@@ -82,11 +91,11 @@ def may(user: Any, deed: Deed, job: Job | None = None) -> bool:
     return verdict is None or bool(verdict)
 
 
-def _has(user: Any, permission: str, job: Job | None) -> bool:
+def _has(user: Any, permission: str, job: Job | Batch | None) -> bool:
     # ModelBackend knows no permissions for single objects and denies them all.
     return user.has_perm(permission) or (job is not None and user.has_perm(permission, job))
 
 
-def _rule() -> Callable[[Any, str, Job], bool | None] | None:
+def _rule() -> Callable[[Any, str, Job | Batch], bool | None] | None:
     path = settings().can
     return import_string(path) if path else None

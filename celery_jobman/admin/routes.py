@@ -1,4 +1,4 @@
-"""Routes: the addresses below a job's page and its list, and who may ask for them."""
+"""Routes: the addresses below a page and its list, and who may ask for them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class View(Protocol):
 class Route(NamedTuple):
     """One address: a pattern below the list's, the end of its name, and who answers.
 
-    ``Route("<uuid:pk>/cancel/", "cancel", view)`` is reversed as ``jobman_job_cancel``.
+    ``Route("<uuid:pk>/cancel/", "cancel", view)`` of the jobs' admin is reversed as
+    ``jobman_job_cancel``.
     """
 
     pattern: str
@@ -52,7 +53,7 @@ def urls(admin: ModelAdmin[Any], routes: Iterable[Route]) -> list[URLPattern]:
         path(
             route.pattern,
             admin.admin_site.admin_view(_answer(admin, route.view)),
-            name=f"jobman_job_{route.name}",
+            name=f"jobman_{admin.opts.model_name}_{route.name}",
         )
         for route in routes
     ]
@@ -69,11 +70,12 @@ def address(admin: ModelAdmin[Any], name: str, **parts: Any) -> str:
     """Return the address of a route, or of Django's own ``changelist`` and ``change``."""
     args = parts.pop("args", None)
     site = admin.admin_site.name
-    return reverse(f"{site}:jobman_job_{name}", args=args, kwargs=parts or None, current_app=site)
+    full = f"{site}:jobman_{admin.opts.model_name}_{name}"
+    return reverse(full, args=args, kwargs=parts or None, current_app=site)
 
 
 def page_of(admin: ModelAdmin[Any], job_id: object) -> str:
-    """Return the address of a job's page."""
+    """Return the address of the page of a job; of a batch, if its ModelAdmin is given."""
     return address(admin, "change", args=[str(job_id)])
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Q
 
 from celery_jobman import signals
-from celery_jobman.core import logs, transitions
+from celery_jobman.core import hooks, joins, logs, transitions
 from celery_jobman.core.endings import Ending
+from celery_jobman.core.joins import Failure
 from celery_jobman.core.statements import Insert, Plus
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Attempt, Job, Outcome
@@ -135,13 +136,17 @@ def finish(
         ClaimLost: The run no longer holds the job, or ``guard`` does not hold.  Nothing was
             written.
     """
-    with atomic() if lines or following else nullcontext():
+    is_hooked = ending.to == State.FAILED and hooks.hooks.wanted(run.task)
+    with atomic() if lines or following or run.member or is_hooked else nullcontext():
         if not _leave(run, ending, now, guard):
             ending = _stopped(ending)
             if not _leave(run, ending, now, guard):
                 raise ClaimLost
         logs.write(lines)
         _announce_end(run, ending)
+        _tell_batch(run, ending, now)
+        if is_hooked:
+            hooks.write(run.job_id, ending.fault, now=now)
         if following is not None:
             following()
     return ending
@@ -213,6 +218,20 @@ def _row(run: Run, ending: Ending, now: datetime) -> dict[str, Any]:
         "code_version": run.code_version,
         "lines_dropped": ending.lines_dropped,
     }
+
+
+def _tell_batch(run: Run, ending: Ending, now: datetime) -> None:
+    if run.member is None or ending.to not in FINAL:
+        return
+    failure = None
+    if ending.to == State.FAILED:
+        failure = Failure(
+            job_id=run.job_id,
+            task=run.task,
+            error_class=ending.fault.error_class,
+            error_message=ending.fault.error_message,
+        )
+    joins.ended(run.member, ending.to, now=now, failure=failure, halts=ending.halts)
 
 
 def _announce_end(run: Run, ending: Ending) -> None:

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from celery_jobman import signals
-from celery_jobman.core import actions, attempts, transitions
+from celery_jobman.core import actions, attempts, jobs, joins, transitions
 from celery_jobman.core.endings import Ending
 from celery_jobman.core.rescue import run_of
 from celery_jobman.exceptions import ClaimLost, JobNotFound, TransitionRefused
 from celery_jobman.models import Job, Outcome
-from celery_jobman.models.database import atomic, using
+from celery_jobman.models.database import atomic
 from celery_jobman.states import FINAL, WAITING, State
 
 if TYPE_CHECKING:
@@ -54,12 +53,21 @@ def cancel(
 
 def stop_waiting(job_id: UUID, *, now: datetime, **changes: Any) -> bool:
     """Cancel a job that waits; return False when it does not (any more)."""
-    moved = transitions.try_move(job_id, State.CANCELLED, now=now, sources=WAITING, **changes)
-    if moved:
-        task, attempt = Job.objects.values_list("task", "attempt").get(pk=job_id)
-        values = {"task": task, "attempt": attempt, "state": State.CANCELLED}
-        signals.announce(signals.job_finished, using(), job_id, **values)
+    with atomic(savepoint=False):
+        moved = transitions.try_move(job_id, State.CANCELLED, now=now, sources=WAITING, **changes)
+        if moved:
+            _announce(Job.objects.only(*_ANNOUNCED).get(pk=job_id), now)
     return moved
+
+
+_ANNOUNCED = ("task", "attempt", "batch_id", "role", "next_id", "allow_failure")
+
+
+def _announce(job: Job, now: datetime) -> None:
+    jobs.announce_end(job, State.CANCELLED)
+    member = joins.member(job)
+    if member is not None:
+        joins.ended(member, State.CANCELLED, now=now)
 
 
 def _ask_running(job_id: UUID, now: datetime, force: bool) -> State:  # noqa: FBT001 - private

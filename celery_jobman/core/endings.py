@@ -17,6 +17,7 @@ from celery_jobman.models.attempt import FAILURES
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from celery_jobman.core.joins import Member
     from celery_jobman.models import Outcome
     from celery_jobman.states import State
 
@@ -78,6 +79,8 @@ class Run:
     pid: int | None = None
     trigger: str = "automatic"
     code_version: str = ""
+    #: As its batch sees it, if it is a member of one.
+    member: Member | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,8 @@ class Ending:
     changes: dict[str, Any] = field(default_factory=dict)
     resumed_from: str = ""
     lines_dropped: int = 0
+    #: A success from which Celery's own canvas does not go on (``Ignore``).
+    halts: bool = False
 
     @property
     def counts(self) -> bool:

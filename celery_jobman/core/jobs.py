@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import DatabaseError
 
 from celery_jobman import signals
-from celery_jobman.core import statements
+from celery_jobman.core import bulk, hints, statements
+from celery_jobman.core.redaction import preview
 from celery_jobman.exceptions import DatabaseUnwritable, JobNotFound
 from celery_jobman.models import Job
 from celery_jobman.models.database import using
+from celery_jobman.states import State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
 
@@ -40,13 +44,77 @@ def enqueue(job: Job, *, now: datetime) -> Job:
     if job.available_at is None:
         job.queued_at, job.delivery = now, 1
     alias = using()
-    try:
+    with writing(job.task):
         statements.insert(alias, Job, statements.columns_of(job))
         job._state.adding, job._state.db = False, alias  # noqa: SLF001 - as save() leaves it
-    except DatabaseError as error:
-        raise DatabaseUnwritable(job.task, error) from error
     signals.announce(signals.job_enqueued, alias, job.id, task=job.task)
     return job
+
+
+def block(rows: Sequence[Job], *, now: datetime) -> None:
+    """Write the rows of jobs that wait for another one, in the caller's transaction.
+
+    Args:
+        rows: Unsaved jobs, blocked.
+        now: Aware datetime of the request.
+
+    Raises:
+        DatabaseUnwritable: The database refused a row.
+    """
+    for row in rows:
+        row.created_at = now
+    with writing(rows[0].task):
+        bulk.insert_all(Job, rows)
+    for row in rows:
+        signals.announce(signals.job_enqueued, using(), row.id, task=row.task)
+
+
+def follow(job: Job, *, now: datetime) -> None:
+    """Write the row of a job that follows from an end, due at once, in that end's transaction.
+
+    It is sent after the commit.
+
+    Args:
+        job: An unsaved job with an id, a task, a queue and arguments.
+        now: Aware datetime of the end.
+
+    Raises:
+        django.db.DatabaseError: As the database raised it, for the end is not written either,
+            and whoever writes that knows what to do.
+    """
+    job.task_id, job.state = str(job.id), State.SCHEDULED
+    job.created_at = job.available_at = now
+    job.preview = preview(*job.arguments)
+    alias = using()
+    statements.insert(alias, Job, statements.columns_of(job))
+    signals.announce(signals.job_enqueued, alias, job.id, task=job.task)
+    hints.due([job.id])
+
+
+@contextmanager
+def writing(what: str) -> Iterator[None]:
+    """Say what it was that the database refused.
+
+    Raises:
+        DatabaseUnwritable: In place of what the database raised.
+    """
+    try:
+        yield
+    except DatabaseError as error:
+        raise DatabaseUnwritable(what, error) from error
+
+
+def announce_end(job: Job, to: State) -> None:
+    """Signal, after the commit, that a job has ended without being run."""
+    values = {"task": job.task, "attempt": job.attempt, "state": to}
+    signals.announce(signals.job_finished, using(), job.id, **values)
+
+
+def announce_ends(job_ids: Sequence[UUID], to: State) -> None:
+    """Do so for many, which are read if anybody listens."""
+    if signals.job_finished.receivers:
+        for job in Job.objects.filter(pk__in=job_ids).only("task", "attempt"):
+            announce_end(job, to)
 
 
 def find(reference: str | UUID) -> Job:
@@ -55,7 +123,7 @@ def find(reference: str | UUID) -> Job:
     Raises:
         JobNotFound: There is none.
     """
-    job_id = _as_uuid(reference)
+    job_id = as_uuid(reference)
     job = Job.objects.filter(pk=job_id).first() if job_id else None
     job = job or Job.objects.filter(task_id=str(reference)).order_by("-id").first()
     if job is None:
@@ -63,7 +131,8 @@ def find(reference: str | UUID) -> Job:
     return job
 
 
-def _as_uuid(reference: str | UUID) -> UUID | None:
+def as_uuid(reference: str | UUID) -> UUID | None:
+    """Return an id that may be given as text; None when it is none."""
     if isinstance(reference, UUID):
         return reference
     try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
+from django.db.models import Exists, OuterRef, Q
 
 from celery_jobman.core import actions
 from celery_jobman.core.transitions import refusal
-from celery_jobman.models import Attempt, Job, LogLine, Step
+from celery_jobman.models import Attempt, Batch, Job, LogLine, Step
 from celery_jobman.models.database import atomic, using
 from celery_jobman.states import FINAL, WAITING, State
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from celery_jobman.models.batch import BatchQuerySet
     from celery_jobman.models.job import JobQuerySet
 
 #: Jobs deleted in one transaction.
@@ -24,17 +26,66 @@ SLICE = 500
 
 
 def prunable(cutoff: datetime, states: frozenset[State] = FINAL) -> JobQuerySet:
-    """Return the jobs in ``states`` (final ones) that ended strictly before ``cutoff``."""
-    return Job.objects.finished_before(cutoff).filter(state__in=sorted(states & FINAL))
+    """Return the jobs in ``states`` (final ones) that ended strictly before ``cutoff``.
+
+    Members of a workflow are among them when the whole workflow ended so, too: until then it
+    may need what they have done, and a retry may need them.
+    """
+    states &= FINAL
+    ended = Job.objects.finished_before(cutoff).filter(state__in=sorted(states))
+    return _sparing(ended, ~Q(finished_at__lt=cutoff) | ~Q(state__in=sorted(states)))
+
+
+def settled(jobs: JobQuerySet) -> JobQuerySet:
+    """Leave out the jobs of workflows that have not finished; nothing deletes those."""
+    return _sparing(jobs, Q(finished_at__isnull=True))
+
+
+def _sparing(jobs: JobQuerySet, alive: Q) -> JobQuerySet:
+    """Leave out the jobs of workflows of whose root this is true."""
+    roots = Batch.objects.filter(alive, pk=OuterRef("root_id"))
+    around = Batch.objects.filter(Exists(roots), pk=OuterRef("batch_id"))
+    return jobs.exclude(Q(batch_id__isnull=False) & Exists(around))
+
+
+def prunable_batches(cutoff: datetime, states: frozenset[State] = FINAL) -> BatchQuerySet:
+    """Return the batches of workflows that are over, and so are all their jobs.
+
+    Args:
+        cutoff: Workflow and jobs ended strictly before this moment.
+        states: How both ended: one of these final states.
+    """
+    over = {"finished_at__lt": cutoff, "state__in": sorted(states & FINAL)}
+    jobs = Job.objects.filter(batch_id=OuterRef("id")).exclude(**over)
+    inside = Batch.objects.filter(Exists(jobs), root_id=OuterRef("pk"))
+    roots = Batch.objects.roots().filter(**over).exclude(Exists(inside))
+    return Batch.objects.filter(root_id__in=roots.values("pk"))
+
+
+def prune_batches(cutoff: datetime) -> int:
+    """Delete the rows of workflows that finished before ``cutoff`` and have no jobs left.
+
+    Returns:
+        How many rows were deleted, those of batches inside others counted too.
+    """
+    jobs = Job.objects.filter(batch_id=OuterRef("id"))
+    inside = Batch.objects.filter(Exists(jobs), root_id=OuterRef("pk"))
+    empty = Batch.objects.roots().finished_before(cutoff).exclude(Exists(inside)).order_by("pk")
+    deleted = 0
+    while ids := list(empty.values_list("pk", flat=True)[:SLICE]):
+        with atomic():
+            deleted += Batch.objects.filter(root_id__in=ids).delete()[0]
+    return deleted
 
 
 def abandoned(cutoff: datetime, now: datetime) -> JobQuerySet:
     """Return jobs that were enqueued before ``cutoff`` and still wait at ``now``.
 
-    Jobs that were put off to a time after ``now`` are not among them.
+    Jobs that were put off to a time after ``now`` are not among them, and members of workflows
+    neither, for these would wait for them for ever: cancel the workflow.
     """
     old = Job.objects.filter(state__in=sorted(WAITING), created_at__lt=cutoff)
-    return old.exclude(available_at__gt=now)
+    return settled(old.exclude(available_at__gt=now))
 
 
 def prune(
@@ -45,7 +96,7 @@ def prune(
     reason: str = "",
     verb: str = "prune",
 ) -> int:
-    """Delete jobs with their attempts, steps and log lines.
+    """Delete jobs with their attempts, steps and log lines; see also :func:`settled`.
 
     Slices are deleted in transactions of their own: killed half-way, the rest is left for
     the next call.  Audit rows stay.
@@ -103,12 +154,15 @@ def forget(job_id: UUID, *, actor: Any = None, now: datetime, reason: str = "") 
 
     Raises:
         JobNotFound: There is no such job.
-        TransitionRefused: It has not ended.  Nothing was deleted.
+        TransitionRefused: It has not ended, or its workflow has not.  Nothing was deleted.
     """
     finished = Job.objects.filter(state__in=sorted(FINAL))
     with atomic():
         if not _delete([job_id], finished):
-            raise refusal(job_id, "forgotten", "cancel it first, or wait for its end")
+            is_member = finished.filter(pk=job_id).exists()
+            whose = "its workflow's" if is_member else "its"
+            hint = f"cancel {'that' if is_member else 'it'} first, or wait for {whose} end"
+            raise refusal(job_id, "forgotten", hint)
         actions.record("forget", job_id, actor=actor, reason=reason, now=now)
 
 
@@ -126,7 +180,7 @@ def _after(jobs: JobQuerySet, last: UUID | None) -> list[UUID]:
 
 def _delete(ids: list[UUID], jobs: JobQuerySet) -> int:
     with atomic():
-        chosen = list(_locked(jobs.using(using()).filter(pk__in=ids)))
+        chosen = list(_locked(settled(jobs).using(using()).filter(pk__in=ids)))
         LogLine.objects.filter(job_id__in=chosen).delete()
         Step.objects.filter(job_id__in=chosen).delete()
         Attempt.objects.filter(job_id__in=chosen).delete()

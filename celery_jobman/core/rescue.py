@@ -25,7 +25,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from celery_jobman.conf import settings
-from celery_jobman.core import attempts
+from celery_jobman.core import attempts, joins
 from celery_jobman.core.endings import Ending, Fault, Run
 from celery_jobman.exceptions import ClaimLost, JobLost, JobPoisoned
 from celery_jobman.models import Job, Outcome, Worker
@@ -185,6 +185,7 @@ def run_of(job: Job) -> Run:
         hostname=_hostname(job.worker_id),
         pid=job.pid,
         trigger=job.trigger,
+        member=joins.member(job),
     )
 
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from django.db.models import Max
 
-from celery_jobman.core import actions, transitions
+from celery_jobman.core import actions, comeback, joins, reopening, transitions
 from celery_jobman.core.statements import Plus
 from celery_jobman.core.terms import UNCHANGED
 from celery_jobman.exceptions import JobNotFound, TransitionRefused, UnknownStep
@@ -167,23 +167,34 @@ def _reopen(
     job = Job.objects.filter(pk=job_id).without_payloads().first()
     if job is None:
         raise JobNotFound(job_id)
+    if comeback.is_unsent(job) and job.state in FINAL:
+        comeback.wait_again(job, now=now)
+        return job
     allowed = FINAL if confirm_succeeded else FINAL - {State.SUCCEEDED}
+    sources = allowed & {State(job.state)}
+    is_counted = joins.member(job) is not None and job.batch_id is not None
+    workflow = reopening.around(job) if sources and is_counted else None
     moved = transitions.try_move(
         job_id,
-        State.SCHEDULED,
+        State.BLOCKED if workflow and workflow.waits(job) else State.SCHEDULED,
         now=now,
-        sources=allowed & {State(job.state)},
+        sources=sources,
         at={"attempt": job.attempt if attempt is None else attempt},
-        **_fresh(job),
+        **fresh(job),
         **terms.columns(job, now),
     )
     if not moved:
         raise _refusal(job, attempt)
+    if workflow is not None:
+        reopening.write(workflow, now=now, fresh=fresh, moved=job.id)
+    elif joins.member(job) is not None:
+        comeback.reopen(job, now=now, fresh=fresh)
     return job
 
 
-def _fresh(job: Job) -> dict[str, Any]:
-    changes = {
+def fresh(job: Job) -> dict[str, Any]:
+    """Return the columns with which a finished job begins anew."""
+    changes: dict[str, Any] = {
         "failures": 0,
         "crashes": 0,
         "retries": 0,
@@ -194,6 +205,7 @@ def _fresh(job: Job) -> dict[str, Any]:
         "dispatch_error": "",
         "trigger": Trigger.OPERATOR,
         "replaced_by": None,
+        "stopped_by": None,
         "delivery": Plus(1),
     }
     if job.state in {State.SUCCEEDED, State.CANCELLED}:

@@ -1,10 +1,6 @@
-"""The schedule: jobs held in the database, and giving them to the broker when they are due.
+"""The schedule: jobs held in the database, until they are given to the broker, or expire.
 
-The dispatcher in every worker (and ``manage.py jobman dispatch``) calls
-:func:`dispatch_due` about once a second.  Any number may run at once: each job is moved by
-one guarded UPDATE and published by whoever won it.  Between that commit and the publish a
-process may die; the job then stands at queued without a message, and
-:mod:`celery_jobman.core.redelivery` sends it again.
+Here is what becomes of one job; :mod:`celery_jobman.core.dispatching` gives away many.
 """
 
 from __future__ import annotations
@@ -13,7 +9,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from celery_jobman.core import cancellation, transitions
+from celery_jobman.core import cancellation, moments, transitions
 from celery_jobman.core.encoding import clean
 from celery_jobman.exceptions import UnknownTask
 from celery_jobman.models import Job
@@ -36,34 +32,6 @@ REFUSED_DELAY = timedelta(seconds=5)
 UNKNOWN_TASK = f"{UnknownTask.__name__}: "
 
 
-def dispatch_due(
-    publish: Publish,
-    *,
-    now: datetime,
-    limit: int = 500,
-    expired: Callable[[UUID], object] = bool,
-) -> int:
-    """Give the broker up to ``limit`` scheduled jobs whose time has come.
-
-    Args:
-        publish: Called with each job; sends its message or raises.
-        now: Aware datetime to judge by.
-        limit: Most jobs to send in this call.
-        expired: Called with the id of each job that was cancelled because it had expired.
-
-    Returns:
-        How many messages were sent.  A job whose message was refused stays scheduled, with
-        the error noted, and the rest is left for the next call: the broker is away.
-    """
-    sent = 0
-    for job in Job.objects.due(now)[:limit]:
-        outcome = dispatch(job, publish, now=now, expired=expired)
-        if outcome is False:
-            break
-        sent += bool(outcome)
-    return sent
-
-
 def dispatch(
     job: Job, publish: Publish, *, now: datetime, expired: Callable[[UUID], object] = bool
 ) -> bool | None:
@@ -79,7 +47,7 @@ def dispatch(
         True when the message was sent, False when the broker refused it (the job is scheduled
         again), None when somebody else moved the job first or it had expired.
     """
-    if job.expires_at is not None and job.expires_at <= now:
+    if has_expired(job, now):
         if expire(job.id, now=now, delivery=job.delivery):
             expired(job.id)
         return None
@@ -98,6 +66,11 @@ def dispatch(
         return None
     job.delivery = delivery
     return send(job, publish, now=now)
+
+
+def has_expired(job: Job, now: datetime) -> bool:
+    """Whether it is too late to begin a job."""
+    return job.expires_at is not None and job.expires_at <= now
 
 
 def expire(job_id: UUID, *, now: datetime, delivery: int | None = None) -> bool:
@@ -122,13 +95,19 @@ def send(job: Job, publish: Publish, *, now: datetime) -> bool:
     Returns:
         Whether the message was sent.
     """
+    moments.reached("queued")
     try:
         publish(job)
     except Exception as error:  # noqa: BLE001 - whatever the transport raises
-        since = job.refused_at if job.dispatch_error else None
-        hold(job.id, job.delivery, error, now=now, since=since)
+        refuse(job, error, now=now)
         return False
     return True
+
+
+def refuse(job: Job, error: Exception, *, now: datetime) -> None:
+    """Hold a job, as it was read, whose message was refused; see :func:`hold`."""
+    since = job.refused_at if job.dispatch_error else None
+    hold(job.id, job.delivery, error, now=now, since=since)
 
 
 def refused() -> JobQuerySet:

@@ -84,6 +84,35 @@ def update(
     return matched
 
 
+def update_and_read(
+    model: type[Model], where: Columns, changes: Columns, names: tuple[str, ...]
+) -> tuple[Any, ...] | None:
+    """Change the row that matches, and return what it holds then, as the database gives it.
+
+    To be called inside a transaction: where the UPDATE cannot return anything (MySQL, MariaDB)
+    the row is read after it, still locked.
+
+    Args:
+        model: The table.
+        where: As for :func:`update`; at most one row may match.
+        changes: As for :func:`update`.
+        names: The columns to return, which need no conversion.
+
+    Returns:
+        None when no row matched.
+    """
+    alias = using()
+    if connections[alias].vendor == "mysql":
+        if not update(model, where, changes):
+            return None
+        rows = model._default_manager.using(alias).filter(**as_lookups(where))
+        return rows.values_list(*names).first()
+    sql = _update_sql(alias, model, _shape(changes), _shape(where))
+    given = {name: value for name, value in where.items() if value is not None}
+    values = [*_values(model, changes), *_values(model, given)]
+    return _fetch(alias, _returning_sql(alias, sql, model, names), values)
+
+
 def as_expressions(changes: Columns) -> dict[str, Any]:
     """Return ``changes`` as the ORM takes them."""
     return {
@@ -133,11 +162,22 @@ def columns_of(row: Model) -> dict[str, Any]:
 
 
 def _execute(alias: str, sql: str, values: Iterable[tuple[Field[Any, Any], Any]]) -> int:
-    connection = connections[alias]
-    adapted = [field.get_db_prep_save(value, connection) for field, value in values]
-    with mark_for_rollback_on_error(using=alias), connection.cursor() as cursor:
-        cursor.execute(sql, adapted)
+    with mark_for_rollback_on_error(using=alias), connections[alias].cursor() as cursor:
+        cursor.execute(sql, _adapted(alias, values))
         return int(cursor.rowcount)
+
+
+def _fetch(
+    alias: str, sql: str, values: Iterable[tuple[Field[Any, Any], Any]]
+) -> tuple[Any, ...] | None:
+    with mark_for_rollback_on_error(using=alias), connections[alias].cursor() as cursor:
+        cursor.execute(sql, _adapted(alias, values))
+        row: tuple[Any, ...] | None = cursor.fetchone()
+    return row
+
+
+def _adapted(alias: str, values: Iterable[tuple[Field[Any, Any], Any]]) -> list[Any]:
+    return [field.get_db_prep_save(value, connections[alias]) for field, value in values]
 
 
 def _values(model: type[Model], columns: Columns) -> Iterable[tuple[Field[Any, Any], Any]]:
@@ -200,6 +240,12 @@ def _condition(column: str, pattern: int) -> str:
 def _fused_sql(alias: str, update_sql: str, model: type[Model], names: tuple[str, ...]) -> str:
     into, marks = _into(alias, model, names)
     return f"WITH moved AS ({update_sql} RETURNING 1) INSERT INTO {into} SELECT {marks} FROM moved"  # noqa: S608 - as above
+
+
+@cache
+def _returning_sql(alias: str, update_sql: str, model: type[Model], names: tuple[str, ...]) -> str:
+    quote, fields = connections[alias].ops.quote_name, _fields(model)
+    return f"{update_sql} RETURNING {', '.join(quote(str(fields[n].column)) for n in names)}"
 
 
 @cache

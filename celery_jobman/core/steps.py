@@ -188,6 +188,15 @@ class StepRunner:
         finally:
             self.current = outer
 
+    @contextmanager
+    def part(self, path: str) -> Iterator[None]:
+        """Let steps of the block have names of their own, under ``path``."""
+        outer, self.current = self.current, path
+        try:
+            yield
+        finally:
+            self.current = outer
+
     def _execute(self, path: str, call: Callable[[], Any]) -> Any:
         began = timezone.now()
         result = call()

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from celery_jobman.conf import settings
 from celery_jobman.core.schedule import REFUSED_DELAY, UNKNOWN_TASK
+from celery_jobman.insight import workflows
 from celery_jobman.insight.turn import command, lack, turn
 from celery_jobman.insight.wording import ago, at, error, lasting, short
 from celery_jobman.insight.workforce import Workforce
@@ -111,6 +112,8 @@ def _for_later(job: Job, due: datetime, now: datetime) -> str:
 
 
 def _blocked(job: Job, now: datetime) -> str:
+    if known := workflows.waits(job):
+        return known
     values = {"parent": job.parent_id, "when": ago(job.created_at, now)}
     if job.parent_id:
         return _("It has waited for another job (%(parent)s) since %(when)s.") % values
@@ -210,12 +213,7 @@ def _cancelled(job: Job, now: datetime) -> str:
     values = {"when": _ended(job, now), "reason": job.error_message}
     if job.error_message and not job.cancel_requested_at:
         return _("It was cancelled %(when)s, because %(reason)s.") % values
-    return _("It was cancelled %(when)s.") % values
-
-
-def _skipped(job: Job, now: datetime) -> str:
-    text = _("It was skipped %(when)s: what it waited for failed or was cancelled.")
-    return text % {"when": _ended(job, now)}
+    return workflows.cancelled(job, now) or _("It was cancelled %(when)s.") % values
 
 
 def _ended(job: Job, now: datetime) -> str:
@@ -230,5 +228,5 @@ _SENTENCES = {
     State.SUCCEEDED: _succeeded,
     State.FAILED: _failed,
     State.CANCELLED: _cancelled,
-    State.SKIPPED: _skipped,
+    State.SKIPPED: workflows.skipped,
 }

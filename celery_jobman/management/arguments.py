@@ -150,9 +150,17 @@ def pair(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def add_shared(parser: ArgumentParser) -> None:
-    """Add what every verb takes; Django's own options work behind the verb too."""
-    parser.add_argument("--json", action="store_true", help="print the facts as lines of JSON")
+def add_shared(parser: ArgumentParser, *, inner: bool = False) -> None:
+    """Add what every verb takes; Django's own options work behind the verb too.
+
+    Args:
+        parser: The verb's.
+        inner: It is a verb behind a verb, which has set the defaults already.
+    """
+    default = SUPPRESS if inner else False
+    parser.add_argument(
+        "--json", action="store_true", default=default, help="print the facts as lines of JSON"
+    )
     for name in ("--settings", "--pythonpath"):
         parser.add_argument(name, default=SUPPRESS, help=SUPPRESS)
     parser.add_argument("-v", "--verbosity", type=int, default=SUPPRESS, help=SUPPRESS)
@@ -170,6 +178,12 @@ def add_jobs(parser: ArgumentParser, least: str = "+") -> None:
     parser.add_argument("jobs", nargs=least, metavar="ID", help=_ID_HELP)
 
 
+def add_batch(parser: ArgumentParser) -> None:
+    """Add the one batch that the verb is about."""
+    parser.add_argument("batch", metavar="ID", help=_BATCH_HELP)
+
+
+_BATCH_HELP = "a batch's id, or the beginning of one (8 digits at least)"
 _ID_HELP = "a job's id, the beginning of one (8 digits at least), or a Celery task id"
 
 

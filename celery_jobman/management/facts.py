@@ -10,7 +10,7 @@ from celery_jobman.core.redaction import redacted
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from celery_jobman.models import Attempt, Job, JobAction, LogLine, Step, Worker
+    from celery_jobman.models import Attempt, Batch, Job, JobAction, LogLine, Step, Worker
 
 _BRIEF = (
     "id", "state", "task", "queue", "preview", "created_at", "attempt", "current_step",
@@ -23,7 +23,8 @@ _JOB = (
     "progress_total", "progress_unit", "progress_message", "progress_at", "completed_code",
     "error_class", "error_message", "last_failed_at", "cancel_requested_at", "cancel_forced",
     "dispatch_error", "refused_at", "parent_id", "root_id", "group_id", "owner_id", "tags",
-    "retry_of", "replaced_by", "code_version", "observed", "eager", "declared_steps",
+    "retry_of", "replaced_by", "code_version", "observed", "eager", "declared_steps", "batch_id",
+    "role", "position", "follows_id", "next_id", "stopped_by", "allow_failure",
 )  # fmt: skip
 _ATTEMPT = (
     "number", "outcome", "started_at", "finished_at", "error_class", "error_message", "traceback",
@@ -32,6 +33,11 @@ _ATTEMPT = (
 _STEP = (
     "name", "position", "state", "attempt", "started_at", "finished_at", "done", "total",
     "error_message", "superseded",
+)  # fmt: skip
+_BATCH = (
+    "root_id", "batch_id", "position", "follows_id", "next_id", "allow_failure", "stopped_by",
+    "excused", "allow_failures", "on_failure", "opening", "stopping", "error_job_id", "finishes",
+    "owner_id", "tags", "cancel_requested_at",
 )  # fmt: skip
 _LINE = ("id", "at", "attempt", "step", "level", "logger", "message", "extra")
 _ACTION = ("verb", "at", "actor", "reason", "changes")
@@ -81,6 +87,11 @@ def line(line: LogLine) -> dict[str, Any]:
 def action(action: JobAction) -> dict[str, Any]:
     """Return what a person did to a job."""
     return _columns(action, _ACTION)
+
+
+def batch(batch: Batch) -> dict[str, Any]:
+    """Return all there is to know of a batch, except its callbacks."""
+    return {**batch.status, **_columns(batch, _BATCH)}
 
 
 def worker(worker: Worker) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from celery_jobman.management.subcommands import (
+    batch,
     cancel,
     dispatch,
     doctor,
@@ -53,6 +54,7 @@ VERBS: Mapping[str, Verb] = {
     "fork": fork,
     "cancel": cancel,
     "reschedule": reschedule,
+    "batch": batch,
     "forget": forget,
     "flush": flush,
     "prune": prune,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from celery_jobman.models.action import JobAction
 from celery_jobman.models.attempt import Attempt, Outcome, Trigger
-from celery_jobman.models.job import Job
+from celery_jobman.models.batch import Batch, Kind, Stopping
+from celery_jobman.models.job import Job, Role
 from celery_jobman.models.log import LogLine
 from celery_jobman.models.queue import Queue
 from celery_jobman.models.step import Step, StepState
@@ -12,13 +13,17 @@ from celery_jobman.models.worker import Worker
 
 __all__ = [
     "Attempt",
+    "Batch",
     "Job",
     "JobAction",
+    "Kind",
     "LogLine",
     "Outcome",
     "Queue",
+    "Role",
     "Step",
     "StepState",
+    "Stopping",
     "Trigger",
     "Worker",
 ]

@@ -47,9 +47,29 @@ def route(alias: str | None) -> Iterator[None]:
         _alias.reset(token)
 
 
-def atomic(**options: Any) -> transaction.Atomic:
-    """Return ``transaction.atomic()`` on the connection that :func:`using` names."""
-    return transaction.atomic(using=using(), **options)
+def atomic(*, savepoint: bool = True) -> transaction.Atomic:
+    """Return ``transaction.atomic()`` on the connection that :func:`using` names.
+
+    On SQLite it takes the write lock when it begins, whatever the project's
+    ``transaction_mode`` is: all of ours write, and one that has read cannot wait for the lock
+    any more once somebody else has written ("database is locked", at once).
+    """
+    return _Writing(using(), savepoint, durable=False)
+
+
+class _Writing(transaction.Atomic):
+    def __enter__(self) -> None:
+        connection: Any = connections[self.using or home()]
+        if connection.vendor != "sqlite":
+            super().__enter__()
+            return
+        connection.ensure_connection()  # which reads the project's mode
+        mode = connection.transaction_mode
+        connection.transaction_mode = "EXCLUSIVE" if mode == "EXCLUSIVE" else "IMMEDIATE"
+        try:
+            super().__enter__()
+        finally:
+            connection.transaction_mode = mode
 
 
 def reconnect(alias: str) -> None:

@@ -21,6 +21,25 @@ if TYPE_CHECKING:
 NAME_LENGTH = 255
 
 
+class Role(models.TextChoices):
+    """What a job is to its batch."""
+
+    MEMBER = "", _("Member")
+    """One of those that finish together."""
+
+    THEN = "then", _("Then")
+    """A callback: the batch succeeded."""
+
+    CATCH = "catch", _("Catch")
+    """A callback: a first member failed."""
+
+    FINALLY = "finally", _("Finally")
+    """A callback: the batch finished, however it ended."""
+
+    PROGRESS = "progress", _("Progress")
+    """A callback: more members have ended."""
+
+
 class JobQuerySet(models.QuerySet["Job"]):
     """Named questions about jobs.  Methods here read; :mod:`celery_jobman.core` writes."""
 
@@ -40,9 +59,13 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Jobs that this worker claimed and has not ended."""
         return self.filter(state=State.RUNNING, worker_id=worker_id)
 
+    def members_of(self, batch_id: Any) -> Self:
+        """The jobs that this batch counts."""
+        return self.filter(batch_id=batch_id, role=Role.MEMBER)
+
     def without_payloads(self) -> Self:
         """Leave the big columns in the database until they are asked for."""
-        return self.defer("args", "kwargs", "message", "result")
+        return self.defer("args", "kwargs", "message", "result", "own_args")
 
 
 JobManager = RoutedManager.from_queryset(JobQuerySet)
@@ -134,6 +157,26 @@ class Job(JobmanModel):
     parent_id = models.UUIDField(_("parent job"), null=True, blank=True)
     root_id = models.CharField(_("root task id"), max_length=NAME_LENGTH, blank=True, default="")
     group_id = models.CharField(_("group id"), max_length=NAME_LENGTH, blank=True, default="")
+    #: The batch that it is a member of (or a callback of, see ``role``).
+    batch_id = models.UUIDField(_("batch"), null=True, blank=True)
+    #: Empty for a member, which the batch counts; for a callback what it is told of.
+    role = models.CharField(_("role"), max_length=8, choices=Role, blank=True, default="")
+    #: Which element of the batch it belongs to, counted from 0; in Celery's own canvas, which
+    #: member of its group it is or, outside a group, which link of its chain.
+    position = models.PositiveIntegerField(_("position"), null=True, blank=True)
+    #: The links after and before it in its element: a job or a batch.
+    next_id = models.UUIDField(_("next link"), null=True, blank=True)
+    follows_id = models.UUIDField(_("link before"), null=True, blank=True)
+    #: How long it waits when what it follows has ended.
+    delay = models.DurationField(_("delay"), null=True, blank=True)
+    #: Its failure does not break the chain.
+    allow_failure = models.BooleanField(_("failure allowed"), default=False)
+    #: Its first argument is the result of what it waited for.
+    takes_result = models.BooleanField(_("takes result"), default=False)
+    #: Its arguments without that result; null until one was passed.
+    own_args = models.TextField(_("own arguments"), null=True, blank=True)  # noqa: DJ001 - as result
+    #: The job or batch whose end cancelled or skipped it; a retry of that one starts it again.
+    stopped_by = models.UUIDField(_("stopped by"), null=True, blank=True)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("owner"),
@@ -217,6 +260,16 @@ class Job(JobmanModel):
                 fields=["parent_id"],
                 name="jobman_job_child_idx",
                 condition=Q(parent_id__isnull=False),
+            ),
+            models.Index(
+                fields=["batch_id", "state", "id"],
+                name="jobman_job_member_idx",
+                condition=Q(batch_id__isnull=False),
+            ),
+            models.Index(
+                fields=["batch_id", "role"],
+                name="jobman_job_callback_idx",
+                condition=~Q(role=Role.MEMBER),
             ),
         ]
 

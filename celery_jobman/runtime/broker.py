@@ -13,15 +13,15 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from celery_jobman.conf import settings
-from celery_jobman.core import moments, schedule
+from celery_jobman.core import dispatching, moments, schedule
 from celery_jobman.models import Job
 from celery_jobman.models.database import using
-from celery_jobman.runtime import connection, messages, publishing, results
+from celery_jobman.runtime import bulk, connection, messages, publishing, results
 
 logger = logging.getLogger("celery_jobman")
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from celery import Celery
@@ -43,11 +43,7 @@ def publish(
             can be known.
     """
     celery: Celery = app or current_app._get_current_object()  # noqa: SLF001 - the proxy is bound to its thread
-    wanted = messages.publish_options(job, options)
-    wanted |= {"add_to_parent": False, **extra}
-    wanted.setdefault("retry_policy", RETRY_POLICY)
-    args, kwargs = messages.decode(job.args), messages.decode(job.kwargs)
-    send = partial(celery.send_task, job.task, args, kwargs, **wanted)
+    send = partial(_send, celery, job, options, **extra)
     try:
         if extra.get("producer") or extra.get("connection"):
             send()  # a caller's own connection stays in its thread, and takes the time it takes
@@ -58,6 +54,33 @@ def publish(
         _forget_result(celery, job.task_id)
         raise
     moments.reached("published")
+
+
+def _send(celery: Celery, job: Job, options: dict[str, Any] | None, **extra: Any) -> None:
+    wanted = messages.publish_options(job, options)
+    wanted |= {"add_to_parent": False, **extra}
+    wanted.setdefault("retry_policy", publishing.RETRY_POLICY)
+    celery.send_task(job.task, messages.decode(job.args), messages.decode(job.kwargs), **wanted)
+
+
+def publish_all(jobs: Sequence[Job]) -> tuple[int, Exception | None]:
+    """Send the messages of queued jobs, in order, through one producer.
+
+    Returns:
+        How many the broker has taken, as far as can be known, and the error that ended it
+        before the last; None when there was none.
+    """
+    celery: Celery = current_app._get_current_object()  # noqa: SLF001 - as above
+    taken: list[Job] = []
+    patience = settings().publish_timeout.total_seconds() + SECONDS_EACH * len(jobs)
+    send = partial(bulk.send, celery, jobs, taken, _send)
+    try:
+        publishing.within(patience, partial(_send_for, celery, _own_backend(celery), send))
+    except Exception as error:  # noqa: BLE001 - whatever the transport raises
+        for job in jobs[len(taken) :]:
+            _forget_result(celery, job.task_id)
+        return len(taken), error
+    return len(taken), None
 
 
 def _own_backend(celery: Celery) -> Any:
@@ -89,8 +112,8 @@ def _forget_result(app: Celery, task_id: str) -> None:
 
 #: Longest that a look into a queue may take, in seconds.
 DEPTH_TIMEOUT = 5.0
-#: One further try at once, for a pooled connection that went stale; then it is a worker's turn.
-RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+#: Seconds more that the broker may take for each message of many.
+SECONDS_EACH = 0.01
 
 
 def publish_on_commit(job: Job, *, app: Celery, options: dict[str, Any], **extra: Any) -> None:
@@ -119,12 +142,35 @@ def send_if_due(job_id: UUID) -> None:
     What goes wrong is left to the dispatchers of the workers, a second later.
     """
     try:
-        with connection.private():
+        with connection.private(), connection.renewed():
             job = Job.objects.due(timezone.now()).filter(pk=job_id).first()
             if job is not None:
                 dispatch(job)
     except connection.OUTAGE as error:
         logger.warning("Job is left to a dispatcher job=%s error=%r", job_id, error)
+
+
+def send_all_due(job_ids: Sequence[UUID]) -> bool:
+    """Give jobs that were just scheduled to the broker, those of them that are due now.
+
+    What goes wrong is left to the dispatchers of the workers, a second later.
+
+    Returns:
+        False when something went wrong, so that it is of no use to try with others.
+    """
+    if len(job_ids) == 1:
+        send_if_due(job_ids[0])
+        return True
+    try:
+        with connection.private(), connection.renewed():
+            now = timezone.now()
+            due = Job.objects.due(now).filter(pk__in=job_ids).order_by("pk")
+            return dispatching.dispatch_all(
+                due, publish_all, now=now, expired=results.cancelled
+            ).all_taken
+    except connection.OUTAGE as error:
+        logger.warning("Jobs are left to a dispatcher count=%s error=%r", len(job_ids), error)
+        return False
 
 
 def depth(queue: str, app: Celery | None = None) -> int:

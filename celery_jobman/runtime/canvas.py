@@ -16,7 +16,7 @@ from celery_jobman.core import moments
 from celery_jobman.exceptions import DatabaseUnwritable
 from celery_jobman.runtime.connection import OUTAGE
 from celery_jobman.runtime.running import ending
-from celery_jobman.runtime.task import JobTask, is_recorded
+from celery_jobman.runtime.task import is_recorded
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -118,4 +118,4 @@ def _is_of_jobs(given: Any, app: Celery) -> bool:
         first = wanted.tasks[:1] if isinstance(wanted, _chain) else wanted.tasks
         return all(_is_of_jobs(each, app) for each in first)
     task = app.tasks.get(wanted.task)
-    return isinstance(task, JobTask) and is_recorded(task) and wanted.options.get("track", True)
+    return is_recorded(task, wanted.kwargs) and wanted.options.get("track", True)

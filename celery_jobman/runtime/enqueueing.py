@@ -10,8 +10,9 @@ from django.apps import apps
 from django.core.exceptions import AppRegistryNotReady
 from django.utils import timezone
 
-from celery_jobman.core import jobs
-from celery_jobman.runtime import broker, connection, messages
+from celery_jobman.core import behind, jobs
+from celery_jobman.models.database import atomic
+from celery_jobman.runtime import broker, connection, messages, placing
 from celery_jobman.runtime.running import current_job
 
 if TYPE_CHECKING:
@@ -45,15 +46,34 @@ def enqueue(task: Task, args: Any, kwargs: Any, options: dict[str, Any]) -> Asyn
         here.next_attempt = messages.changed_by_retry(task, args, kwargs, options)
         return task.AsyncResult(here.task_id)
     _inherit(task, options)
+    row_id = options.pop(behind.KEY, None)
+    followers = placing.taken_from(options)
     job = messages.compose(task, args, kwargs, options.pop("task_id", None), options)
+    job.id = UUID(row_id) if row_id else job.id
     _relate(job, here)
-    result = _result(task, job, options)
+    rows = placing.place(job, followers, options, task.app) if followers else []
+    if followers and here is not None and here.run.member is not None:
+        here.handed_on |= placing.is_handed_on(here.request, options)
     with connection.enqueueing():
-        jobs.enqueue(job, now=timezone.now())
-        if job.available_at is None:
+        is_to_go = _write(job, rows, waited=row_id is not None)
+        result = _result(task, job, options)
+        if is_to_go and job.available_at is None:
             _send(task, job, _of_an_end(options) if _is_ending(here) else options, result)
     _note_child(task, result, options)
     return result
+
+
+def _write(job: Job, rows: list[Job], *, waited: bool) -> bool:
+    """Write a job, and those that wait for it; return whether its message may go."""
+    now = timezone.now()
+    if not (waited or rows):
+        jobs.enqueue(job, now=now)
+        return True
+    with atomic():
+        is_to_go = behind.arrive(job, now=now) if waited else bool(jobs.enqueue(job, now=now))
+        if rows:
+            jobs.block(rows, now=now)
+    return is_to_go
 
 
 def _is_retry(task: Task, options: dict[str, Any], here: RunningJob) -> bool:

@@ -13,10 +13,11 @@ from celery.exceptions import Ignore
 from django.utils import timezone
 
 from celery_jobman.conf import settings
-from celery_jobman.core import attempts, moments, schedule
+from celery_jobman.core import attempts, behind, joins, moments, schedule
 from celery_jobman.core.endings import Run
 from celery_jobman.exceptions import ClaimLost, ControlFlow
 from celery_jobman.models import Job
+from celery_jobman.models.database import atomic
 from celery_jobman.runtime import (
     arrears,
     broker,
@@ -25,6 +26,7 @@ from celery_jobman.runtime import (
     connection,
     identity,
     injection,
+    mapping,
     messages,
     outcomes,
     results,
@@ -32,12 +34,15 @@ from celery_jobman.runtime import (
     supervisor,
 )
 from celery_jobman.runtime.running import RunningJob, current_job, running
+from celery_jobman.runtime.task import MAPS
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from celery import Task
+
+    from celery_jobman.core.joins import Member
 
 logger = logging.getLogger("celery_jobman")
 
@@ -113,7 +118,8 @@ def _claim(task: Task, tried: list[Run]) -> Run | None:
     if identity.is_stopping() and not task.request.is_eager:
         schedule.put_back(job_id, header["delivery"], now=timezone.now())
         return None
-    tried.append(run_of(task, job_id, header["attempt"], trigger))
+    member = messages.member_of(header, task.name)
+    tried.append(run_of(task, job_id, header["attempt"], trigger, member))
     if attempts.claim(tried[-1], header["delivery"]):
         return tried[-1]
     return _claimed_before(tried[:-1])
@@ -130,7 +136,13 @@ def _next(header: dict[str, Any]) -> dict[str, Any]:
     return {**header, "attempt": row.attempt + 1, "delivery": row.delivery}
 
 
-def run_of(task: Task, job_id: UUID, number: int, trigger: str = "automatic") -> Run:
+def run_of(
+    task: Task,
+    job_id: UUID,
+    number: int,
+    trigger: str = "automatic",
+    member: Member | None = None,
+) -> Run:
     """Return the run that begins here and now."""
     worker = identity.current()
     return Run(
@@ -143,6 +155,7 @@ def run_of(task: Task, job_id: UUID, number: int, trigger: str = "automatic") ->
         pid=os.getpid(),
         trigger=trigger,
         code_version=settings().code_version,
+        member=member,
     )
 
 
@@ -152,16 +165,34 @@ def _adopt(task: Task, tried: list[Run]) -> Run | None:
     if (request.delivery_info or {}).get("redelivered") and _is_known(request.id):
         return None
     run = _claimed_before(tried)
-    if run is None:
+    if run is not None:
+        job = Job.objects.get(pk=run.job_id)
+    else:
         job = messages.from_request(task, request)
         job.eager = bool(request.is_eager)
-        run = run_of(task, job.id, 1)
+        waiting = _waiting_row(request)
+        job.id = waiting or job.id
+        run = run_of(task, job.id, 1, member=joins.member(job))
         tried.append(run)
-        attempts.adopt(job, run)
-    else:
-        job = Job.objects.get(pk=run.job_id)
+        if waiting is None:
+            attempts.adopt(job, run)
+        elif not _claim_waiting(job, run):
+            return None
     request.headers = {**(request.headers or {}), messages.HEADER: messages.header(job)}
     return run
+
+
+def _claim_waiting(job: Job, run: Run) -> bool:
+    with atomic():
+        return behind.arrive(job, now=run.started_at) and attempts.claim(run, job.delivery)
+
+
+def _waiting_row(request: Any) -> UUID | None:
+    """Return the row of a link that was published by somebody who does not know its task."""
+    if request.parent_id is None:
+        return None
+    waiting = Job.objects.filter(task_id=request.id, state=State.BLOCKED, delivery=0)
+    return waiting.values_list("pk", flat=True).first()
 
 
 def _is_known(task_id: str) -> bool:
@@ -172,10 +203,14 @@ def _run(task: Task, job: RunningJob, args: Any, kwargs: Any) -> outcomes.Verdic
     try:
         with body(job):
             moments.reached("before body")
-            value = task.run(*args, **kwargs)
+            value = _call(task, job, args, kwargs)
         return outcomes.returned(task, job, value)
     except BaseException as error:  # noqa: BLE001 - control flow must not reach Celery
         return _judge(error, task, job)
+
+
+def _call(task: Task, job: RunningJob, args: Any, kwargs: Any) -> Any:
+    return mapping.run(task, job, kwargs) if task.name in MAPS else task.run(*args, **kwargs)
 
 
 def _judge(error: BaseException, task: Task, job: RunningJob) -> outcomes.Verdict:

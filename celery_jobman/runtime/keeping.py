@@ -27,9 +27,9 @@ from django.utils import timezone
 
 from celery_jobman import __version__
 from celery_jobman.conf import settings
-from celery_jobman.core import cancellation, redelivery, rescue, schedule, workers
+from celery_jobman.core import cancellation, dispatching, errands, redelivery, rescue, workers
 from celery_jobman.models import Job, Worker
-from celery_jobman.runtime import broker, forking, results, running
+from celery_jobman.runtime import broker, forking, hinting, results, running
 from celery_jobman.runtime.connection import OUTAGE
 from celery_jobman.runtime.pulse import Pulse
 
@@ -46,6 +46,10 @@ logger = logging.getLogger("celery_jobman")
 
 #: Seconds that a body has to honour a cancel raised inside it before its process is killed.
 KILL_AFTER = timedelta(seconds=5)
+#: Jobs dispatched before the clock is looked at again.
+SLICE = 500
+#: Seconds that one turn of the dispatcher may take.
+LONGEST_DISPATCH = 2.0
 #: Seconds between two looks for messages that the broker lost.
 LOOK_FOR_LOST = 5.0
 #: Seconds between two notes that queues have a consumer.
@@ -98,6 +102,7 @@ class Keeping(Thread):
         return [
             (self.beat, chosen.heartbeat.total_seconds()),
             (self.dispatch, chosen.dispatch_every.total_seconds()),
+            (self.run_errands, chosen.dispatch_every.total_seconds()),
             (self.rescue, chosen.rescue_every.total_seconds()),
             (self.redeliver, LOOK_FOR_LOST),
             (self.enforce, 1.0),
@@ -154,9 +159,17 @@ class Keeping(Thread):
                 workers.arrive(self._row())
 
     def dispatch(self) -> None:
-        """Give the broker the jobs that are due."""
-        now = timezone.now()
-        schedule.dispatch_due(broker.publish, now=now, expired=results.cancelled)
+        """Give the broker the jobs that are due, as many as can be done in a moment."""
+        deadline, sent = time.monotonic() + LONGEST_DISPATCH, SLICE
+        while sent == SLICE and time.monotonic() < deadline:
+            sent = dispatching.dispatch_due(
+                broker.publish_all, now=timezone.now(), limit=SLICE, expired=results.cancelled
+            )
+
+    def run_errands(self) -> None:
+        """Go on with the batches whose members are to be released or ended."""
+        for batch_id in errands.outstanding():
+            hinting.go_on_with(batch_id)
 
     def rescue(self) -> None:
         """Take back what dead workers held."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.utils import timezone
 from kombu.utils import json
 
 from celery_jobman.conf import settings
+from celery_jobman.core import behind
+from celery_jobman.core.joins import Member
 from celery_jobman.core.redaction import preview
 from celery_jobman.exceptions import UnencodableValue
 from celery_jobman.models import Job
 from celery_jobman.models.attempt import REDELIVERED
 from celery_jobman.models.ids import uuid7
-from celery_jobman.runtime.task import EAGER_HEADER
+from celery_jobman.runtime.task import EAGER_HEADER, MAPS, called
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -28,8 +31,11 @@ HEADER = "jobman"
 NOT_STORED = frozenset({
     "task_id", "countdown", "eta", "expires", "queue", "priority", "retries", "producer",
     "publisher", "connection", "add_to_parent", "router", "result_cls", "task_type", "shadow",
-    "root_id", "owner", "tags", "attribs", "after_commit", "track",
+    "root_id", "owner", "tags", "attribs", "after_commit", "track", "route_name",
 })  # fmt: skip
+
+#: Items of a map in its preview, at most; it is cut anyway.
+SHOWN = 20
 
 
 def encode(value: Any, what: str) -> str:
@@ -73,6 +79,8 @@ def compose(
     now = timezone.now()
     job_id = uuid7()
     job = Job(id=job_id, task_id=task_id or str(job_id), task=task.name)
+    if task.name in MAPS:
+        kwargs = _of_map(task, kwargs, options)
     job.args, job.kwargs = encode_arguments(args, kwargs)
     job.preview = _preview(job)
     job.queue = _queue(task, args, kwargs, options)
@@ -83,11 +91,21 @@ def compose(
     job.retries = options.get("retries") or 0
     job.root_id = options.get("root_id") or job.task_id
     job.group_id = options.get("group_id") or ""
+    job.position = options.get("group_index")
     job.label = options.get("shadow") or ""
     options.setdefault("reply_to", task.app.thread_oid)  # where rpc:// results go
-    job.message = encode(_stored(options), "a message option")
+    job.message = encode_options(options)
     _describe(job, task, options)
     return job
+
+
+def _of_map(task: Task, kwargs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Give a map the name and the queue of the task that it calls; return its arguments."""
+    name = kwargs["task"]["task"]
+    options["shadow"] = options.get("shadow") or f"{name}.{task.name.removeprefix('celery.')}"
+    options["route_name"] = options.get("route_name") or name
+    options["tags"] = options.get("tags") or getattr(called(task, kwargs), "tags", ())
+    return {**kwargs, "it": list(kwargs["it"])}  # Celery gives a lazy one, which no JSON shows
 
 
 def _describe(job: Job, task: Task, options: dict[str, Any]) -> None:
@@ -108,22 +126,35 @@ def from_request(task: Task, request: Context) -> Job:
     delivery = request.delivery_info or {}
     options["priority"] = delivery.get("priority")
     options["queue"] = delivery.get("routing_key") or ""
-    return compose(task, request.args, request.kwargs, request.id, options)
+    following = next(behind.rows_after(options), None)
+    job = compose(task, request.args, request.kwargs, request.id, options)
+    job.next_id = UUID(following) if following else None
+    return job
 
 
 def changed_by_retry(task: Task, args: Any, kwargs: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Return the columns that a call of ``self.retry`` with these options changes."""
     columns: dict[str, Any] = {"retries": options["retries"]}
     columns["args"], columns["kwargs"] = encode_arguments(args, kwargs)
-    columns["message"] = encode(_stored(options), "a message option")
+    columns["message"] = encode_options(options)
     columns["queue"] = _queue(task, args, kwargs, options)
     columns["priority"] = options.get("priority")
     columns["available_at"] = due(options, timezone.now())
     return columns
 
 
+def encode_options(options: dict[str, Any]) -> str:
+    """Return the publish options that are kept with a job, as JSON text.
+
+    Raises:
+        UnencodableValue: One of them cannot be written.
+    """
+    return encode(_stored(options), "a message option")
+
+
 def _preview(job: Job) -> str:
-    return preview(*job.arguments)
+    args, kwargs = job.arguments
+    return preview(kwargs["it"][:SHOWN], {}) if job.task in MAPS else preview(args, kwargs)
 
 
 def _stored(options: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +167,8 @@ def _stored(options: dict[str, Any]) -> dict[str, Any]:
 def _queue(task: Task, args: Any, kwargs: Any, options: dict[str, Any]) -> str:
     if options.get("exchange") == "" and options.get("routing_key"):
         return str(options["routing_key"])  # the anonymous exchange: the key is the queue
-    routed = task.app.amqp.router.route(dict(options), task.name, args, kwargs, task)
+    name = options.get("route_name") or task.name
+    routed = task.app.amqp.router.route(dict(options), name, args, kwargs, task)
     queue = routed.get("queue")
     name = getattr(queue, "name", queue) or routed.get("routing_key")
     return str(name or task.app.conf.task_default_queue)
@@ -193,7 +225,34 @@ def header(job: Job) -> dict[str, Any]:
         "redelivered": job.trigger in REDELIVERED,
         # The delay was held in the database; ``request.eta`` still tells of it.
         **({"eta": job.available_at.isoformat()} if job.available_at else {}),
+        **_place(job),
     }
+
+
+def _place(job: Job) -> dict[str, Any]:
+    """Return where in a workflow a job stands, so that nobody has to ask when it ends."""
+    place: dict[str, Any] = {}
+    if job.batch_id is not None:
+        place |= {"batch": str(job.batch_id), "role": job.role}
+    if job.next_id is not None:
+        place["next"] = str(job.next_id)
+    if job.allow_failure:
+        place["allow_failure"] = True
+    return place
+
+
+def member_of(header: dict[str, Any], task: str) -> Member | None:
+    """Return the job of a message as a member of a workflow; None when it is none."""
+    batch, link = header.get("batch"), header.get("next")
+    if header.get("role") or not (batch or link):
+        return None
+    return Member(
+        id=UUID(header["job"]),
+        task=task,
+        batch_id=UUID(batch) if batch else None,
+        next_id=UUID(link) if link else None,
+        allow_failure=header.get("allow_failure", False),
+    )
 
 
 def header_of(request: Any) -> dict[str, Any] | None:

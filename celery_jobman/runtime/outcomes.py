@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from celery.exceptions import Ignore, Reject, Retry
 from django.utils import timezone
 
+from celery_jobman.conf import settings
+from celery_jobman.core import passing
 from celery_jobman.core.attempts import is_ours
 from celery_jobman.core.encoding import clean
 from celery_jobman.core.endings import Ending, Fault, delay_of
@@ -69,7 +71,7 @@ def returned(task: Task, job: RunningJob, value: Any) -> Verdict:
     if job.next_attempt is not None:  # self.retry(throw=False)
         return Verdict(ending=_again(job, Outcome.RELEASED, None), value=value)
     changes = {
-        "result": _result(task, job, value),
+        "result": _passable(job, _result(task, job, value)),
         "completed_code": clean(str(code), 64),
         "replaced_by": job.replaced_by,
     }
@@ -89,6 +91,20 @@ def _result(task: Task, job: RunningJob, value: Any) -> str | None:
         if not ignored and task.app.conf.result_serializer == "json":
             raise  # Celery's result backend could not store it either
         return None
+
+
+def _passable(job: RunningJob, result: str | None) -> str | None:
+    """Return a result that the next link of a workflow, if it takes it, can be given.
+
+    Raises:
+        ResultTooLarge: It is too large for that.
+    """
+    member = job.run.member
+    if result is None or member is None or member.batch_id is None or member.next_id is None:
+        return result
+    if len(result) > settings().result_limit and passing.takes_result(member.next_id):
+        passing.checked(result, job.id)
+    return result
 
 
 @singledispatch
@@ -145,9 +161,11 @@ def _retried(error: Retry, task: Task, job: RunningJob) -> Verdict:
 
 @judge.register(Ignore)
 def _ignored(error: Ignore, task: Task, job: RunningJob) -> Verdict:
-    code = "replaced" if job.replaced_by else "ignored"
+    is_replaced = job.handed_on or job.replaced_by is not None
+    code = "replaced" if is_replaced else "ignored"
     changes = {"completed_code": code, "replaced_by": job.replaced_by}
-    return Verdict(ending=_succeeded(**changes), error=error)
+    ending = replace(_succeeded(**changes), halts=not is_replaced)
+    return Verdict(ending=ending, error=error)
 
 
 @judge.register(Reject)

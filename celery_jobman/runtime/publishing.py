@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: One further try at once, for a pooled connection that went stale; then it is a worker's turn.
+RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+
 
 class Errand:
     """One call, to be made by the publisher's thread."""

@@ -7,7 +7,17 @@ from typing import Any
 
 from celery import signals
 
-from celery_jobman.runtime import connection, identity, keeping, losses, messages, tracking
+from celery_jobman.runtime import (
+    bodies,
+    connection,
+    hinting,
+    hooking,
+    identity,
+    keeping,
+    losses,
+    messages,
+    tracking,
+)
 
 
 def connect() -> None:
@@ -17,7 +27,10 @@ def connect() -> None:
     signals.worker_process_init.connect(connection.forget_inherited, dispatch_uid="jobman")
     signals.task_revoked.connect(note_revoked, dispatch_uid="jobman")
     signals.task_unknown.connect(note_unknown, dispatch_uid="jobman")
+    signals.before_task_publish.connect(bodies.note_published, dispatch_uid="jobman")
     tracking.connect()
+    hinting.install()
+    hooking.install()
 
 
 def install_keeper(instance: Any, **_: Any) -> None:

@@ -75,6 +75,8 @@ class RunningJob:
         #: Columns that a ``self.retry`` asked to change; set once it was called.
         self.next_attempt: dict[str, Any] | None = None
         self.replaced_by: UUID | None = None
+        #: What waits for it was given to a call that stands for it (``self.replace``).
+        self.handed_on = False
         self.thread = get_ident()
         self.news_at = time.monotonic()
         self.cancel_requested_at: datetime | None = None
@@ -160,7 +162,7 @@ class RunningJob:
         """
         if time.monotonic() - self.news_at > NEWS_OLD_AFTER:
             self.ask()
-        if self.lines and self.connection.vendor == "sqlite":
+        if self.eager or (self.lines and self.connection.vendor == "sqlite"):
             flushing.flush_if_due(self)
         if self.stop is not None:
             raise self.stop

@@ -4,6 +4,10 @@ Every ``JOBMAN["FLUSH_EVERY"]`` it does in one wake-up what must happen while a 
 write log lines in bulk, write the last progress, and (once a second) read whether the job was
 cancelled or lost.  It sleeps while no job runs.  When the database is away it keeps what it
 has, in bounded buffers, and tries again.
+
+It leaves eager jobs alone.  They may run inside a transaction of their caller, as in a test,
+which this thread's connection cannot see into.  They flush by themselves at their checkpoints
+outside of transactions, and write the rest with their end.
 """
 
 from __future__ import annotations
@@ -55,17 +59,25 @@ def _watch() -> None:
         _awake.wait()
         _hurry.wait(settings().flush_every.total_seconds())
         _hurry.clear()
-        for job in running.active():
-            _attend(job)
-        arrears.pay()
+        _look_around()
         if _is_idle():
             _awake.clear()
             if not _is_idle():
                 _awake.set()
 
 
+def _look_around() -> None:
+    for job in _attended():
+        _attend(job)
+    arrears.pay()
+
+
+def _attended() -> list[RunningJob]:
+    return [job for job in running.active() if not job.eager]
+
+
 def _is_idle() -> bool:
-    return not running.active() and arrears.is_clear()
+    return not _attended() and arrears.is_clear()
 
 
 def _attend(job: RunningJob) -> None:
@@ -88,7 +100,7 @@ def _must_wait(job: RunningJob) -> bool:
 
 
 def _look(job: RunningJob) -> None:
-    if time.monotonic() - job.news_at < ASK_EVERY or job.eager:
+    if time.monotonic() - job.news_at < ASK_EVERY:
         return
     job.ask()
     if job.stop is ClaimLost or (job.stop is JobCancelled and _patience_is_over(job)):

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakSet
 
 from celery.contrib.django.task import DjangoTask
 
@@ -17,18 +18,42 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import ModuleType
 
-    from celery import Celery
+    from celery import Celery, Task
     from celery.result import AsyncResult
 
     from celery_jobman.core.iterations import Iteration
     from celery_jobman.runtime.running import Completed, RunningJob
 
 
+def _map(self: Task, task: Any, it: Any) -> list[Any]:
+    mapped = self.app.signature(task).type
+    return [mapped(item) for item in it]
+
+
+def _starmap(self: Task, task: Any, it: Any) -> list[Any]:
+    mapped = self.app.signature(task).type
+    return [mapped(*item) for item in it]
+
+
 #: Options of ours that Celery does not know.
 OURS = ("owner", "tags", "attribs", "after_commit")
 
+#: Of a link: the id of the row that waits for its call; see :mod:`celery_jobman.core.behind`.
+ROW = "jobman_row"
+
 #: Carries them to the row of a job that runs in the calling process.
 EAGER_HEADER = "jobman_options"
+
+
+#: Name of the task that calls hooks; see :mod:`celery_jobman.core.hooks`.
+HOOK = "jobman.failed"
+
+#: Celery's own tasks that call another one, with one item after the other.
+MAPS = MappingProxyType({"celery.map": _map, "celery.starmap": _starmap})
+
+#: Apps that know it, and apps whose maps may be jobs.
+_hooked: WeakSet[Celery] = WeakSet()
+_mapped: WeakSet[Celery] = WeakSet()
 
 
 @cache
@@ -37,10 +62,40 @@ def _engine(name: str) -> ModuleType:
     return import_module(f"celery_jobman.runtime.{name}")
 
 
-def is_recorded(task: JobTask) -> bool:
-    """Whether calls of a task make jobs: neither it nor Celery nor the project opts out."""
-    own = task.track and not task.name.startswith("celery.")
-    return own and _engine("enqueueing").is_installed()
+def overrides_hook(task_class: type[JobTask]) -> bool:
+    """Whether a task says what to do when a job of it has failed."""
+    failed: Any = task_class.failed
+    return failed is not JobTask.failed and callable(failed)
+
+
+def _let_maps_be_jobs(sender: Celery, **_: Any) -> None:
+    """Give an app's own maps our class, unless all its tasks have it anyway."""
+    for name, loop in MAPS.items():
+        if not isinstance(sender.tasks.get(name), JobTask):
+            sender.tasks.pop(name, None)
+            sender.task(name=name, base=JobTask, shared=False, bind=True)(loop)
+
+
+def _call_hook(job_id: str, error_class: str, error_message: str) -> None:
+    _engine("hooking").call(job_id, error_class, error_message)
+
+
+def called(task: Task, kwargs: Mapping[str, Any] | None) -> Task | None:
+    """Return the task whose function a call runs: of a map or starmap, the mapped one."""
+    if task.name not in MAPS:
+        return task
+    mapped = (kwargs or {}).get("task")
+    if not isinstance(mapped, dict) or not (mapped.get("options") or {}).get("track", True):
+        return None
+    return task.app.tasks.get(mapped.get("task"))
+
+
+def is_recorded(task: Task | None, kwargs: Mapping[str, Any] | None = None) -> bool:
+    """Whether a call of a task makes a job: neither it nor Celery nor the project opts out."""
+    own = called(task, kwargs) if isinstance(task, JobTask) else None
+    if not isinstance(own, JobTask) or not own.track or own.name.startswith("celery."):
+        return False
+    return bool(_engine("enqueueing").is_installed())
 
 
 class JobTask(DjangoTask):  # type: ignore[misc]
@@ -79,12 +134,21 @@ class JobTask(DjangoTask):  # type: ignore[misc]
         """Let the app's workers run jobman's bootstep; make Celery's retry limit agree."""
         super().on_bound(app)
         app.steps["worker"].add("celery_jobman.runtime.bootsteps:Keeper")
+        if app not in _mapped:
+            _mapped.add(app)
+            if app.finalized and all(name in app.tasks for name in MAPS):
+                _let_maps_be_jobs(app)
+            else:
+                app.on_after_finalize.connect(_let_maps_be_jobs, weak=False)
         if cls.max_attempts is not None and "max_retries" not in vars(cls):
             cls.max_retries = cls.max_attempts - 1
+        if overrides_hook(cls) and app not in _hooked:
+            _hooked.add(app)
+            app.task(name=HOOK, base=JobTask, shared=False)(_call_hook)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run an attempt when a worker calls; run the plain function otherwise."""
-        if self.request.called_directly or not is_recorded(self):
+        if self.request.called_directly or not is_recorded(self, kwargs):
             return super().__call__(*args, **kwargs)
         execution = _engine("execution")
         if execution.is_nested(self):
@@ -134,8 +198,9 @@ class JobTask(DjangoTask):  # type: ignore[misc]
         ``JOBMAN["DISPATCH_EVERY"]`` late.
         """
         call = {"task_id": task_id, "producer": producer, "link": link, "link_error": link_error}
-        tracked = options.pop("track", True) and is_recorded(self)
+        tracked = options.pop("track", True) and is_recorded(self, kwargs)
         if not tracked or self._get_app().conf.task_always_eager:
+            options.pop(ROW, None)
             ours = {name: options.pop(name) for name in OURS if name in options}
             if tracked and ours:
                 options["headers"] = {**(options.get("headers") or {}), EAGER_HEADER: ours}
@@ -150,9 +215,7 @@ class JobTask(DjangoTask):  # type: ignore[misc]
         if self.soft_time_limit and self.time_limit and self.soft_time_limit > self.time_limit:
             msg = "soft_time_limit must be less than or equal to time_limit"
             raise ValueError(msg)
-        check = getattr(self, "__header__", None)
-        if self.typing and check is not None:
-            check(*(args or ()), **(kwargs or {}))
+        self._check_arguments(args or (), kwargs or {})
         shadow = shadow or self.shadow_name(args, kwargs, options)
         dump = getattr(self, "_dump_pydantic_arguments", None)
         if dump is not None:
@@ -160,6 +223,16 @@ class JobTask(DjangoTask):  # type: ignore[misc]
         merged = {**self._get_exec_options(), "shadow": shadow, **options}
         merged.setdefault("ignore_result", self.ignore_result)
         return args, kwargs, merged
+
+    def _check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Refuse arguments that do not fit the task, as Celery does before a call is sent.
+
+        Raises:
+            TypeError: They do not fit its signature.
+        """
+        check = getattr(self, "__header__", None)
+        if self.typing and check is not None:
+            check(*args, **kwargs)
 
     @property
     def job(self) -> RunningJob:
@@ -207,6 +280,20 @@ class JobTask(DjangoTask):  # type: ignore[misc]
     def fail(self, reason: str) -> None:
         """End the job as failed, for good: no further attempt."""
         self.job.fail(reason)
+
+    def failed(self, exception: BaseException) -> None:
+        """Do something when a job of this task has failed for good; to be overridden.
+
+        It is called once for each such end, whatever ended the job: an exception without an
+        attempt left, a time-out, a worker that died.  That is done by a job of its own, which
+        is written with the end of the failed one, and so is not lost with a process.
+        ``self.request`` tells the ``id``, ``args`` and ``kwargs`` of the failed job;
+        ``self.job`` is the job that runs the hook: its steps, log lines and progress.
+
+        Args:
+            exception: Of the class that was raised, made of its message;
+                :class:`~celery_jobman.exceptions.JobLost` after a time-out or a lost worker.
+        """
 
     def complete(self, value: Any = None, code: str = "success") -> Completed:
         """Return this from the task: its result, and a business outcome beside it."""

@@ -102,7 +102,8 @@ def begin(task: Any, task_id: str, **_: Any) -> None:
         stack.enter_context(running(job))
         _open[task_id] = stack, job
         capture.attach()
-        supervisor.wake()
+        if not job.eager:
+            supervisor.wake()
 
 
 def _claim(task: Any) -> Run | None:

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from celery_jobman.core import rescue
 from celery_jobman.models.database import home
+from celery_jobman.runtime import eager
 from celery_jobman.states import State
 from celery_jobman.testing import inline, moments
 
@@ -162,7 +163,7 @@ class _Killer:
 
 def _attempt(job: Job) -> None:
     try:
-        inline.attempt(job.pk)
+        eager.attempt(job.pk)
     except moments.Crashed:
         return  # it died after the body
 

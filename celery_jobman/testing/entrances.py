@@ -9,6 +9,7 @@ from django.utils import timezone
 from celery_jobman.core.encoding import encode
 from celery_jobman.exceptions import JobInterrupted
 from celery_jobman.models import Outcome, Step, StepState
+from celery_jobman.runtime import eager
 from celery_jobman.testing import inline, moments
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def interrupt_at(
     """
     job = inline.found(task.apply_async(args, dict(kwargs or {})))
     with moments.watched(_Interruption(step, items)):
-        inline.attempt(job.pk)
+        eager.attempt(job.pk)
     job.refresh_from_db()
     if not job.attempts.filter(outcome=Outcome.INTERRUPTED).exists():
         taken = ", ".join(job.steps.order_by("position").values_list("name", flat=True))

@@ -10,22 +10,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from celery.app.trace import build_tracer
 from django.utils import timezone
 
-from celery_jobman.core import jobs
-from celery_jobman.exceptions import UnknownTask
+from celery_jobman.core import errands, jobs
 from celery_jobman.models import Job
-from celery_jobman.runtime import messages, registry
+from celery_jobman.runtime.eager import LIMIT, attempt
 from celery_jobman.states import CLAIMABLE, State
 
 if TYPE_CHECKING:
     from uuid import UUID
-
-    from celery import Task
-
-#: Attempts that are made at most, so that a job that puts itself back for ever ends the test.
-LIMIT = 100
 
 NOW = timedelta(0)
 
@@ -88,43 +81,9 @@ def found(reference: object) -> Job:
     return jobs.find(str(getattr(reference, "id", reference)))
 
 
-def attempt(job_id: UUID) -> None:
-    """Make one attempt of a waiting job, as the worker that took its message would.
-
-    What the task raises is written to the job, and not raised here.
-    """
-    job = Job.objects.get(pk=job_id)
-    task = registry.find(job.task)
-    if task is None:
-        raise UnknownTask(job.task)
-    tracer = build_tracer(task.name, task, eager=True, propagate=False, app=task.app)
-    args, kwargs = messages.decode(job.args), messages.decode(job.kwargs)
-    tracer(job.task_id, args, kwargs, _request(job, task))
-
-
-def _request(job: Job, task: Task) -> dict[str, Any]:
-    options = messages.publish_options(job)
-    return {
-        "id": job.task_id,
-        "task": task.name,
-        "is_eager": True,
-        "headers": options["headers"],
-        "retries": job.retries,
-        "root_id": job.root_id,
-        "group": job.group_id or None,
-        "callbacks": _listed(options.get("link")),
-        "errbacks": _listed(options.get("link_error")),
-        "chain": options.get("chain"),
-        "ignore_result": options.get("ignore_result", task.ignore_result),
-        "delivery_info": {"is_eager": True, "routing_key": job.queue, "priority": job.priority},
-    }
-
-
-def _listed(value: Any) -> list[Any] | None:
-    return value if isinstance(value, list) or value is None else [value]
-
-
 def _next(ahead: timedelta) -> UUID | None:
+    while any(errands.go_on(each, now=timezone.now()) for each in errands.outstanding()):
+        pass
     job_id: UUID | None = _waiting(ahead).order_by("pk").values_list("pk", flat=True).first()
     return job_id
 

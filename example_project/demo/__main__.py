@@ -1,4 +1,4 @@
-"""``python -m example_project.demo [--once] [--port PORT]``."""
+"""``python -m example_project.demo [--once] [--short] [--port PORT]``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # It imports models, which Django allows once it is set up.
             from example_project.demo import performance  # noqa: PLC0415
 
-            return performance.give(built, stay=not options.once)
+            return performance.give(built, stay=not options.once, whole=not options.short)
     except DidNotStart as error:
         screen.failure(error)
         return 1
@@ -44,10 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m example_project.demo",
-        description="A worker is killed, the mail server is down, and the import survives.",
+        description="A worker is killed, the mail server is down, and the import survives."
+        " Then four workflows are played.",
     )
     parser.add_argument(
         "--once", action="store_true", help="end after the story instead of leaving the site up"
+    )
+    parser.add_argument(
+        "--short", action="store_true", help="play the import only, without the workflows"
     )
     parser.add_argument(
         "--port", type=int, help=f"where the site listens (default: {PORT}, or any free one)"

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from example_project.demo.stage import Stage
 
 
-def give(stage: Stage, *, stay: bool) -> int:
+def give(stage: Stage, *, stay: bool, whole: bool = True) -> int:
     """Play the story.
 
     Args:
         stage: What it is played on.
         stay: Leave the site running afterwards, until Ctrl-C.
+        whole: Play the workflows too, and not the import only.
 
     Returns:
         0 if every promise was kept, 1 if not.
@@ -30,7 +31,7 @@ def give(stage: Stage, *, stay: bool) -> int:
     story = Story(stage)
     with site.login() as login:
         try:
-            story.play(login)
+            story.play(login, whole=whole)
         except Stuck as error:
             stage.screen.failure(error)
             return 1

@@ -51,10 +51,10 @@ def address(port: int, model: str = "") -> str:
     return f"http://{ports.HOST}:{port}{reverse(page)}"
 
 
-def page_of(job_id: UUID | None, port: int) -> str:
-    """Return the address of a job's page in the admin; empty if jobs have none there."""
+def page_of(row_id: UUID | None, port: int, model: str = "job") -> str:
+    """Return the address of a job's page in the admin, or a batch's; empty if there is none."""
     try:
-        path = reverse("admin:jobman_job_change", args=[job_id])
+        path = reverse(f"admin:jobman_{model}_change", args=[row_id])
     except NoReverseMatch:
         return ""
     return f"http://{ports.HOST}:{port}{path}"

@@ -14,6 +14,7 @@ from celery_jobman.models import Job
 from celery_jobman.states import FINAL, State
 from example_project.demo import evidence, site
 from example_project.demo.promises import Promises
+from example_project.demo.stalls import Stalls
 from example_project.demo.watching import Watch, done_share, state_of, steps
 from example_project.shop import airports, packs
 from example_project.shop.models import Branch
@@ -45,9 +46,15 @@ class Story:
         self.promises = Promises(stage.screen)
         #: The import; known once it has begun.
         self.job_id: UUID | None = None
+        #: The batch with a job for each row; likewise.
+        self.batch_id: UUID | None = None
 
-    def play(self, login: Login) -> None:
+    def play(self, login: Login, *, whole: bool = True) -> None:
         """Tell all chapters.
+
+        Args:
+            login: Who steers the jobs.
+            whole: Go on with the workflows after the import.
 
         Raises:
             Stuck: The story cannot go on.
@@ -61,6 +68,10 @@ class Story:
         self._repair(job_id, worker, login)
         self._replay(job_id, worker, login)
         self._look_back(job_id)
+        if whole:
+            stalls = Stalls(self._stage, worker, login, self.promises)
+            stalls.play(airports.read(steps(job_id)["fetch"].checkpoint))
+            self.batch_id = stalls.batch_id
         self._sum_up(time.monotonic() - began)
 
     def _introduce(self) -> Process:
@@ -68,7 +79,7 @@ class Story:
             "celery-jobman: an import that survives",
             "A shop opens a branch at every airport of the world. While the list is imported,"
             " the worker is killed; later the mail server is down. Nothing is lost and nothing"
-            " is done in vain. It takes less than a minute.",
+            " is done in vain. It takes about a minute.",
         )
         self._screen.chapter("Everything it needs")
         self._screen.fact("database", *_database())
@@ -221,6 +232,8 @@ class Story:
         self._screen.chapter("Look around")
         if page := site.page_of(self.job_id, self._stage.port):
             self._screen.fact("the job", page)
+        if page := site.page_of(self.batch_id, self._stage.port, "batch"):
+            self._screen.fact("the batch", page)
         self._screen.fact("branches", site.address(self._stage.port, "shop_branch"))
         self._screen.fact("user", login.name)
         self._screen.fact("password", login.password)

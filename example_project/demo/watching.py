@@ -25,6 +25,33 @@ class Stuck(Exception):
     """The job did not get where it should."""
 
 
+def until(
+    reached: Callable[[], bool],
+    worker: Process,
+    trouble: Callable[[], str],
+    show: Callable[[float], None] = lambda _waited: None,
+) -> None:
+    """Wait until ``reached()``.
+
+    Args:
+        reached: Whether it is.
+        worker: The worker that is at work.
+        trouble: Says, if it takes too long, what was waited for and how things stand.
+        show: Shows how things stand; it is given the seconds since the beginning.
+
+    Raises:
+        Stuck: The worker ended, or too much time passed.  The message has the end of the
+            worker's log.
+    """
+    began = time.monotonic()
+    while not reached():
+        waited = time.monotonic() - began
+        if not worker.is_running or waited > _PATIENCE:
+            raise Stuck("\n".join([trouble(), *worker.tail()]))
+        show(waited)
+        time.sleep(_EVERY)
+
+
 class Watch:
     """Shows one attempt of a job: each step as it ends, and a bar for the loop that runs.
 
@@ -48,16 +75,14 @@ class Watch:
             Stuck: The worker ended, or too much time passed.  The message says ``what`` was waited
                 for, the job's state, and the end of the worker's log.
         """
-        began = time.monotonic()
-        while not reached():
-            waited = time.monotonic() - began
-            if not self._worker.is_running or waited > _PATIENCE:
-                raise Stuck("\n".join([self._trouble(what), *self._worker.tail()]))
+
+        def show(waited: float) -> None:
             if note:
                 self._screen.wait("waiting", f"{note} ... {waited:.0f} s")
             else:
                 self._show()
-            time.sleep(_EVERY)
+
+        until(reached, self._worker, lambda: self._trouble(what), show)
         if not note:
             self._show()
         self._screen.end_bar()

@@ -13,11 +13,12 @@ import tempfile
 from importlib.resources import as_file, files
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 
 from django.conf import settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from uuid import UUID
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,13 @@ SOURCES: Final = {"airports": ("airportsdata", "airports.csv")}
 
 class FileChanged(Exception):
     """The working copy is not the file that was fetched."""
+
+
+class Line(NamedTuple):
+    """A row and its place: the header is the file's first line."""
+
+    number: int
+    row: Row
 
 
 class Fetched(TypedDict):
@@ -79,6 +87,12 @@ def read(file: Fetched, limit: int | None = None) -> list[Row]:
     if _checksum(content) != file["sha256"]:
         raise FileChanged(f"{file['path']} is not the file that was fetched")
     return list(csv.DictReader(StringIO(content.decode(), newline="")))[:limit]
+
+
+def numbered(rows: Iterable[Row], country: str = "") -> list[Line]:
+    """Return the rows with the numbers of their lines; of one country, if given."""
+    lines = (Line(number, row) for number, row in enumerate(rows, start=2))
+    return [line for line in lines if line.row["country"] == (country or line.row["country"])]
 
 
 def _checksum(content: bytes) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connection
 
@@ -41,24 +41,34 @@ def save(pack: Pack, *, job_id: UUID) -> None:
     logger.info("Saved pack=%s rows=%s-%s branches=%s", *saved)
 
 
+def save_row(row: Row, *, job_id: UUID) -> str:
+    """Write one row; return ``"created"``, or ``"updated"`` if the branch was there."""
+    values = _values(row, job_id)
+    _, is_new = Branch.objects.update_or_create(code=row["icao"], defaults=values)
+    return "created" if is_new else "updated"
+
+
 def _branch(row: Row, job_id: UUID) -> Branch:
+    return Branch(code=row["icao"], **_values(row, job_id))
+
+
+def _values(row: Row, job_id: UUID) -> dict[str, Any]:
     latitude, longitude = float(row["lat"]), float(row["lon"])
     depot, kilometres = nearest(latitude, longitude)
-    return Branch(
-        code=row["icao"],
-        iata=row["iata"],
-        name=_tidy(row["name"]),
-        city=_tidy(row["city"]),
-        region=_tidy(row["subd"]),
-        country=row["country"],
-        latitude=latitude,
-        longitude=longitude,
-        elevation=float(row["elevation"]),
-        time_zone=row["tz"],
-        depot=depot,
-        depot_km=kilometres,
-        job_id=job_id,
-    )
+    return {
+        "iata": row["iata"],
+        "name": _tidy(row["name"]),
+        "city": _tidy(row["city"]),
+        "region": _tidy(row["subd"]),
+        "country": row["country"],
+        "latitude": latitude,
+        "longitude": longitude,
+        "elevation": float(row["elevation"]),
+        "time_zone": row["tz"],
+        "depot": depot,
+        "depot_km": kilometres,
+        "job_id": job_id,
+    }
 
 
 def _tidy(text: str) -> str:

@@ -43,13 +43,27 @@ class Inspection:
         Raises:
             BadRow: It breaks a rule.
         """
-        if faults := [*_faults(row), *self._duplicate(row)]:
-            raise BadRow("; ".join(faults))
+        judge(row, self.twin(row))
 
-    def _duplicate(self, row: Row) -> Iterator[str]:
+    def twin(self, row: Row) -> str:
+        """Return the code of an earlier row on the same spot; empty if there is none."""
         first = self._first_at[row["lat"], row["lon"]]
-        if first != row["icao"]:
-            yield f"stands on the same spot as {first}"
+        return first if first != row["icao"] else ""
+
+
+def judge(row: Row, twin: str = "") -> None:
+    """Let a good row pass.
+
+    Args:
+        row: The row.
+        twin: Code of an earlier row on the same spot, which only the whole file tells.
+
+    Raises:
+        BadRow: It breaks a rule.
+    """
+    same_spot = [f"stands on the same spot as {twin}"] if twin else []
+    if faults := [*_faults(row), *same_spot]:
+        raise BadRow("; ".join(faults))
 
 
 def _faults(row: Row) -> Iterator[str]:

@@ -5,8 +5,9 @@ still until the test releases it, or kills it.  A gate catches once; what runs a
 next attempt) passes.
 
 The package calls :func:`reached` at its own moments (``JOBMAN_MOMENTS``), the tasks of these
-tests call it in their bodies.  A gate belongs to one job, told by the first argument of its
-task, or to the role of a process (``JOBMAN_ACCEPTANCE_ROLE``) where no task runs.
+tests call it in their bodies.  A gate belongs to one job, told by the keyword ``tag`` or
+else the first argument of its task, or to the role of a process (``JOBMAN_ACCEPTANCE_ROLE``)
+where no task runs.
 """
 
 from __future__ import annotations
@@ -104,5 +105,8 @@ def reached(moment: str) -> None:
 def tag() -> str:
     """Return what gates of the job, or the process, that runs here are called by."""
     task = celery.current_task
-    arguments = task.request.args if task and task.request.id else None
+    if not task or not task.request.id:
+        return os.environ.get(ROLE, "nobody")
+    named = (task.request.kwargs or {}).get("tag")
+    arguments = [named] if named else task.request.args
     return str(arguments[0]) if arguments else os.environ.get(ROLE, "nobody")

@@ -61,10 +61,10 @@ def _succession(before: dict[str, Any], after: dict[str, Any], *, retried: bool)
 
 def _end(row: dict[str, Any]) -> Iterator[str]:
     outcomes = [attempt["outcome"] for attempt in row["attempts"]]
-    waiting = row["state"] == "cancelled" and "cancelled" not in outcomes
+    waiting = row["state"] in {"cancelled", "skipped"} and row["state"] not in outcomes
     if outcomes.count("succeeded") > 1:
         yield f"succeeded {outcomes.count('succeeded')} times"
-    if waiting:  # it was cancelled between two attempts, or before the first
+    if waiting:  # it was stopped between two attempts, or before the first
         return
     if not outcomes or outcomes[-1] not in LAST[row["state"]]:
         yield f"is {row['state']}, and its attempts ended {outcomes}"

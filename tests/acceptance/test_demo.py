@@ -40,7 +40,7 @@ class NeverDown(mailbox.Mailbox):
         pass
 
 stage.Mailbox = NeverDown
-sys.exit(__main__.main(["--once"]))
+sys.exit(__main__.main(["--once", "--short"]))
 """
 
 
@@ -135,10 +135,14 @@ def test_every_promise_is_kept(play: Callable[..., Demo]) -> None:
     assert "Connection refused" in demo.told
     assert re.search(r"load went on with pack \d\d", demo.told)
     assert re.search(r"Subject: 2\d,\d{3} branches imported, \d+ rows rejected", demo.told)
+    assert re.search(r"one mail says: \d+ rows: 12 created, \d+ invalid, \d+ updated", demo.told)
+    assert "who is gone is not written to again" in demo.told
+    assert "now the smaller files are shown" in demo.told
+    assert "its cart is deleted, and the order is there" in demo.told
 
 
 def test_messages_may_be_files(play: Callable[..., Demo]) -> None:
-    demo = play("--once", JOBMAN_DEMO_BROKER_URL="filesystem://")
+    demo = play("--once", "--short", JOBMAN_DEMO_BROKER_URL="filesystem://")
 
     assert_all_was_kept(demo)
     assert "files in a folder, as JOBMAN_DEMO_BROKER_URL says" in demo.told
@@ -174,7 +178,7 @@ def test_a_signal_in_the_middle_leaves_nothing_behind(play: Callable[..., Demo])
 
 def test_the_site_stays_until_ctrl_c(play: Callable[..., Demo]) -> None:
     port = ports.free()
-    demo = play("--port", str(port))
+    demo = play("--short", "--port", str(port))
     demo.wait_for("Ctrl-C stops everything")
 
     page = logged_in(f"http://127.0.0.1:{port}/admin/shop/branch/", demo.told)

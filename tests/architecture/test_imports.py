@@ -11,6 +11,7 @@ DEFERRED = {
     "celery_jobman/__init__.py": "a project's celery.py imports JobTask before django.setup()",
     "celery_jobman/apps.py": "ready() runs when the models can be imported, its module before",
     "celery_jobman/testing/__init__.py": "pytest loads its plugin before django.setup()",
+    "celery_jobman/runtime/workflows/late.py": "a flow dispatches itself through what reads flows",
     "celery_jobman/runtime/task.py": "as __init__.py: what needs models waits for the first call",
 }
 

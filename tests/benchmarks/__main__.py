@@ -1,6 +1,6 @@
 """Measure jobman side by side with what it is compared to, and print one table.
 
-``python -m tests.benchmarks`` takes about five minutes and needs ``redis-server`` on the path.
+``python -m tests.benchmarks`` takes about nine minutes and needs ``redis-server`` on the path.
 It asserts nothing: figures depend on the machine, which is printed with them.
 """
 
@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_jobman.testing.localnodes import ServerUnavailable
-from tests.benchmarks import checkpoint, consume, delay, log_lines, machine, progress, report
+from tests.benchmarks import (
+    checkpoint,
+    consume,
+    delay,
+    fan_out,
+    log_lines,
+    machine,
+    progress,
+    report,
+    tally,
+)
 from tests.benchmarks.databases import DatabaseMissing
 from tests.benchmarks.ticker import Ticker
 from tests.benchmarks.world import BenchmarkBroken, world
@@ -27,6 +37,8 @@ BENCHMARKS: Final[dict[str, Any]] = {
     "checkpoint": checkpoint,
     "log_lines": log_lines,
     "progress": progress,
+    "fan_out": fan_out,
+    "tally": tally,
 }
 
 

@@ -55,23 +55,30 @@ def _rate(world: World, contestant: Contestant) -> float:
     with world.producer(contestant) as producer:
         producer.delay(jobs)
     with world.worker(contestant):
-        _wait(world, jobs)
+        wait(world, jobs)
     _check_books(world, contestant, before + jobs)
-    times = sorted(_times(world))
-    return (len(times) - 1) / (times[-1] - times[0])
+    return rate(world)
 
 
-def _wait(world: World, jobs: int) -> None:
+def rate(world: World) -> float:
+    """Return how many jobs a second were done between the first and the last."""
+    moments = sorted(times(world))
+    return (len(moments) - 1) / (moments[-1] - moments[0])
+
+
+def wait(world: World, jobs: int) -> None:
+    """Wait until so many jobs of this round are done."""
     done, deadline = 0, time.monotonic() + PATIENCE
     while done < jobs:
         time.sleep(0.1)
-        if len(_times(world)) > done:
-            done, deadline = len(_times(world)), time.monotonic() + PATIENCE
+        if len(times(world)) > done:
+            done, deadline = len(times(world)), time.monotonic() + PATIENCE
         if time.monotonic() > deadline:
             raise BenchmarkBroken(f"{done} of {jobs} jobs were done, then nothing for {PATIENCE} s")
 
 
-def _times(world: World) -> array.array[float]:
+def times(world: World) -> array.array[float]:
+    """Return the times that the jobs of this round have noted."""
     content = world.clock.read_bytes()
     return array.array("d", content[: len(content) // 8 * 8])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 LIST: Final = "/admin/jobman/job/"
+BATCH_LIST: Final = "/admin/jobman/batch/"
 
 LISTS: Final = {
     "the list": LIST,
@@ -41,7 +42,23 @@ VERBS: Final = {
     "retrying hostile arguments": f"{LIST}{{hostile}}/edit-retry/",
 }
 
-SCREENS: Final = {**LISTS, **PAGES, **VERBS}
+#: The pages of batches.
+BATCHES: Final = {
+    "the list of batches": BATCH_LIST,
+    "a running workflow": f"{BATCH_LIST}{{workflow}}/change/",
+    "its graph": f"{BATCH_LIST}{{workflow}}/graph/",
+    "its graph as a table": f"{BATCH_LIST}{{workflow}}/graph/?form=table",
+    "its graph from top to bottom": f"{BATCH_LIST}{{workflow}}/graph/?flow=down",
+    "the graph of what ended": f"{BATCH_LIST}{{ended workflow}}/graph/",
+    "a table with the longest path": f"{BATCH_LIST}{{ended workflow}}/graph/?form=table",
+    "a batch that failed": f"{BATCH_LIST}{{failed batch}}/change/",
+    "a batch of many errors": f"{BATCH_LIST}{{many errors}}/change/",
+    "a hostile batch": f"{BATCH_LIST}{{hostile batch}}/change/",
+    "retrying a batch": f"{BATCH_LIST}{{failed batch}}/retry/",
+    "a link of a chain": f"{LIST}{{a link}}/change/",
+}
+
+SCREENS: Final = {**LISTS, **PAGES, **VERBS, **BATCHES}
 
 #: One of each kind, for what takes long to look at.
 KINDS: Final = {

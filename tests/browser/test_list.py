@@ -60,7 +60,9 @@ def page(window: Window) -> Page:
 
 @pytest.fixture
 def cell(page: Page, site: Site) -> Locator:
-    return page.locator(f'[data-job="{site.jobs["running"]}"][data-cell="name"]')
+    found = page.locator(f'[data-job="{site.jobs["running"]}"][data-cell="name"]')
+    found.scroll_into_view_if_needed()  # what is out of sight is not renewed
+    return found
 
 
 def poll(page: Page) -> None:

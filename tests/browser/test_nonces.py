@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import django
 import pytest
 
-from tests.browser.screens import LIST
+from tests.browser.screens import BATCH_LIST, LIST
 from tests.browser.sites import Site
 from tests.browser.windows import Window
 
@@ -23,6 +23,7 @@ PAGES: Final = {
     "a running job": (f"{LIST}{{running}}/change/", "[data-jobman-log-follow]"),
     "a failed job": (f"{LIST}{{failed}}/change/", ".jm-js [data-jobman-log-wrap]"),
     "retrying from a step": (f"{LIST}{{failed}}/retry-from/", ""),
+    "a graph": (f"{BATCH_LIST}{{workflow}}/graph/", "[data-jobman-zoom]"),
     "editing the arguments": (f"{LIST}{{failed}}/edit-retry/", ""),
 }
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,14 +19,16 @@ from urllib.parse import urlsplit
 from tests.benchmarks.databases import database
 from tests.benchmarks.servers import redis_server
 from tests.conformance import source
+from tests.conformance.outcomes import merge, read
 
 REPOSITORY: Final = Path(__file__).parents[2]
 SETTINGS: Final = "tests.conformance.settings"
 LONGEST: Final = timedelta(hours=1)
 #: Plug-ins of our own tests: one forbids the database, the other shuffles the tests.
 WITHOUT: Final = ("-p", "no:django", "-p", "no:randomly")
-#: Tests failed is an answer; every other status above zero means that the suite did not run.
-ANSWERS: Final = frozenset({0, 1})
+#: Tests failed, or none was selected, is an answer; every other status above zero means that the
+#: suite did not run.
+ANSWERS: Final = frozenset({0, 1, 5})
 
 
 class SuiteBroken(RuntimeError):
@@ -43,33 +46,48 @@ class Suite:
     def run(self, base: str | None, results: Path) -> None:
         """Run the tests and write their outcomes to ``results`` (JUnit XML).
 
+        Each file has a process and servers of its own: one of them breaks its worker, and what
+        comes after it would find none.
+
         Args:
             base: ``module:Class`` that becomes the base of every task; ``None`` for vanilla.
             results: File to write.
 
         Raises:
-            SuiteBroken: pytest did not come to its end.
+            SuiteBroken: pytest did not come to its end, or found none of the tests.
         """
-        with contextlib.ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="conformance-")))
+        with tempfile.TemporaryDirectory(prefix="conformance-") as name:
+            folder = Path(name)
             root = source.unpack(source.celery_version(), folder)
             shutil.copy(Path(__file__).with_name("injected_conftest.py"), root / "t/conftest.py")
+            parts: list[Path] = []
+            for _, tests in groupby(self.tests, key=lambda test: test.partition("::")[0]):
+                parts.append(folder / f"{len(parts)}.xml")
+                self._run_file(tuple(tests), base, root, parts[-1])
+            merge(parts, results)
+        if not read(results):
+            raise SuiteBroken("none of the tests was selected")
+
+    def _run_file(
+        self, tests: tuple[str, ...], base: str | None, root: Path, results: Path
+    ) -> None:
+        with contextlib.ExitStack() as stack:
             environment = _environment(stack.enter_context(redis_server()))
             if base is not None:
                 url = stack.enter_context(database(self.database))
                 environment |= _injection(base, url)
                 _django("migrate", "--verbosity=0", environment=environment)
-            _pytest(self._arguments(results), root, environment)
+            _pytest(self._arguments(tests, results), root, environment)
 
     def narrowed(self, tests: set[str]) -> Suite:
         """Return the suite of only those files (or ids) that hold one of ``tests``."""
         wanted = tuple(each for each in self.tests if any(test.startswith(each) for test in tests))
         return replace(self, tests=wanted)
 
-    def _arguments(self, results: Path) -> list[str]:
+    def _arguments(self, tests: tuple[str, ...], results: Path) -> list[str]:
         options = ["-q", "--tb=short", "--timeout=300", f"--junitxml={results.resolve()}"]
         selection = ["-k", self.keyword] if self.keyword else []
-        return [f"t/integration/{test}" for test in self.tests] + [*WITHOUT, *options, *selection]
+        return [f"t/integration/{test}" for test in tests] + [*WITHOUT, *options, *selection]
 
 
 def _environment(redis: str) -> dict[str, str]:

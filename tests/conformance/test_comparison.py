@@ -6,7 +6,7 @@ import pytest
 
 from tests.conformance.comparison import compare, table
 from tests.conformance.confirmation import confirm
-from tests.conformance.outcomes import Outcome, Result, read
+from tests.conformance.outcomes import Outcome, Result, merge, read
 from tests.conformance.suite import Suite
 
 if TYPE_CHECKING:
@@ -49,6 +49,17 @@ def test_the_worst_part_of_a_test_speaks_for_it(tmp_path: Path) -> None:
     results = read(tmp_path / "junit.xml")
 
     assert results == {TEST: Result(outcome=Outcome.FAILED, message="first")}
+
+
+def test_files_that_ran_apart_are_read_together(tmp_path: Path) -> None:
+    one, other = tmp_path / "1.xml", tmp_path / "2.xml"
+    _write(one, "")
+    other.write_text(one.read_text().replace("test_tasks", "test_canvas"))
+
+    merge([one, other], tmp_path / "all.xml")
+
+    both = {TEST, TEST.replace("test_tasks", "test_canvas")}
+    assert read(tmp_path / "all.xml") == dict.fromkeys(both, PASSED)
 
 
 @pytest.mark.parametrize(

@@ -62,5 +62,6 @@ def test_every_link_leads_to_a_file() -> None:
 def test_public_names_are_named() -> None:
     assert set(celery_jobman.__all__) - {"__version__"} <= codes(
         (ROOT / "docs" / "reference" / "task.md").read_text(encoding="utf-8")
+        + (ROOT / "docs" / "howto" / "workflows.md").read_text(encoding="utf-8")
         + README.read_text(encoding="utf-8")
     ) | {"progress", "step", "current_job"}

@@ -76,10 +76,20 @@ def test_the_page_of_commands_names_no_other_verb() -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_option_of_a_verb_is_on_the_page(verb: str) -> None:
     text = section(REFERENCE / "commands.md", f"## {verb}")
-    actions_of_verb = [one for one in VERBS[verb]._actions if one.help != argparse.SUPPRESS]
-    options = {name for one in actions_of_verb for name in one.option_strings}
+    options = {name for parser in with_inner(VERBS[verb]) for name in options_of(parser)}
 
     assert {name for name in options - {"--help"} if name.startswith("--")} - words(text) == set()
+
+
+def with_inner(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    """Return a verb's parser, and those of the verbs behind it."""
+    inner = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    return [parser, *(verb for one in inner for verb in one.choices.values())]
+
+
+def options_of(parser: argparse.ArgumentParser) -> set[str]:
+    shown = [one for one in parser._actions if one.help != argparse.SUPPRESS]
+    return {name for one in shown for name in one.option_strings}
 
 
 def words(text: str) -> set[str]:

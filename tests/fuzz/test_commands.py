@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from celery_jobman.management.subcommands import batch as batch_verb
 from celery_jobman.management.verbs import VERBS
 from celery_jobman.models import Job
-from tests.factories import finished_job
+from celery_jobman.states import State
+from tests.factories import batch, finished_job
 from tests.fuzz.material import TEXT, TRIES
 from tests.fuzz.terminal import check, typed
 
@@ -39,8 +41,18 @@ OPTIONS = st.sampled_from(
         "--yes",
         "--force",
         "--skipped",
+        "--batch",
+        "--kind",
+        "--name",
+        "--owner",
+        "--scope",
+        "--from",
     ]
 )
+
+
+#: The verbs behind ``batch``.
+INNER = st.sampled_from(sorted(batch_verb.VERBS))
 
 
 @settings(TRIES, max_examples=150)
@@ -53,6 +65,21 @@ def test_a_command_answers_or_refuses(verb: str, words: list[str]) -> None:
     given = [str(job.pk) if word == "JOB" else word for word in words]
 
     answer = typed(verb, *given)
+
+    check(answer)
+    assert Job.objects.filter(state="running").count() == 0
+
+
+@settings(TRIES, max_examples=100)
+@given(
+    verb=INNER,
+    words=st.lists(st.one_of(OPTIONS, TEXT, st.sampled_from(["JOB", "BATCH"])), max_size=5),
+)
+def test_a_command_on_batches_answers_or_refuses(verb: str, words: list[str]) -> None:
+    row = batch(State.FAILED, failed=1)
+    known = {"JOB": str(finished_job(batch_id=row.pk).pk), "BATCH": str(row.pk)}
+
+    answer = typed("batch", verb, *[known.get(word, word) for word in words])
 
     check(answer)
     assert Job.objects.filter(state="running").count() == 0

@@ -22,9 +22,10 @@ from django.utils import timezone
 from celery_jobman.admin.listing.tabs import CAP
 from celery_jobman.admin.log.lines import REACH
 from celery_jobman.admin.reading import ReadOnlyAdmin
-from celery_jobman.models import Job
+from celery_jobman.insight.failures import REACH as FAILURES
+from celery_jobman.models import Batch, Job
 from celery_jobman.states import State
-from tests import crowd, databases
+from tests import crowd, databases, factories
 from tests.plans import plans
 
 if TYPE_CHECKING:
@@ -55,11 +56,19 @@ def crowded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
     """Let there be many jobs while this module's tests run; they only look at them."""
     del django_db_setup
     with django_db_blocker.unblock():
-        crowd.write(jobs=JOBS, lines=1, log=LOG)
+        whole = factories.begun_batch(name="large", total=JOBS // 2, failed=JOBS // 20)
+        crowd.write(jobs=JOBS, lines=1, log=LOG, batch=whole.pk)
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
         yield
         crowd.leave()
+
+
+@pytest.fixture
+def large(crowded: None) -> Batch:
+    """A batch that half of the jobs are members of; 3,000 of them failed, in 50 ways."""
+    del crowded
+    return Batch.objects.get(name="large")
 
 
 @pytest.fixture
@@ -208,3 +217,30 @@ def test_reading_on_in_a_long_log(staff: Client) -> None:
 
     assert most(asked(staff, tail, {"after": cursor - 100})) <= REACH + 1
     assert most(asked(staff, tail, {"after": cursor})) <= PAGE * 4
+
+
+@pytest.mark.parametrize("name", ["change", "state"])
+def test_the_failures_of_a_large_batch(staff: Client, large: Batch, name: str) -> None:
+    sent = asked(staff, reverse(f"admin:jobman_batch_{name}", args=[large.pk]), {})
+
+    (groups,) = [plan for plan in sent if plan.sql.endswith(f"LIMIT {FAILURES + 1}")]
+    assert "fingerprint" in groups.sql
+    assert groups.read == FAILURES + 1
+    assert "Sort" not in {node["Node Type"] for node in groups.nodes}
+    assert most(sent) <= FAILURES + 1
+
+
+def test_a_batch_without_failures_is_not_asked_for_them(staff: Client) -> None:
+    whole = factories.begun_batch(total=1)
+
+    sent = asked(staff, reverse("admin:jobman_batch_change", args=[whole.pk]), {})
+
+    assert [plan for plan in sent if "fingerprint" in plan.sql] == []
+
+
+@pytest.mark.parametrize("rest", ["", " fingerprint:{fingerprint}"])
+def test_the_list_of_a_batchs_failures(staff: Client, large: Batch, rest: str) -> None:
+    job = Job.objects.filter(batch_id=large.pk, state=State.FAILED)[0]
+    query = f"batch:{large.pk}" + rest.format(fingerprint=job.fingerprint)
+
+    assert most(asked(staff, reverse(LIST), {"q": query, "state__exact": "failed"})) <= CAP

@@ -15,7 +15,9 @@ from django.test import Client
 from django.urls import reverse
 
 from celery_jobman.admin.steering import bulk, sweeps
-from tests.languages import pseudo, rows, words
+from celery_jobman.insight import failures
+from celery_jobman.models import Job
+from tests.languages import flows, pseudo, rows, words
 from tests.languages.pseudo import spoken
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from django.contrib.auth.models import User
 
-    from celery_jobman.models import Job
+    from celery_jobman.models import Batch
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_pseudo", "_task")]
 
@@ -38,14 +40,13 @@ NAMES: Final = (
 )
 #: What stands on the pages and is not ours.
 OTHERS: Final = (
-    r"\b(Shop|Branches)\b",  # the example's tables, beside the page
+    r"\b(Shop|Avatars|Branches|Carts|Customers|Newsletters)\b",  # the example's tables
     r'Traceback \(most recent call last\)|File "|", line (?=\d)|, in |/celery/app/',  # Python's
 )
 
 #: The language of the search field, and the states as it calls them.
-SEARCH: Final = (
-    r"\b(task|queue|worker|state|owner|tag|fingerprint|error|after|before|ran):\S*( words\")?",
-)
+TERMS: Final = "task|queue|worker|state|owner|tag|batch|fingerprint|error|after|before|ran"
+SEARCH: Final = (rf"\b({TERMS}):\S*( words\")?",)
 #: JSON.
 EDITING: Final = ("JSON",)
 #: What Python itself says of JSON and of a signature.
@@ -303,3 +304,54 @@ def test_the_pseudo_language_keeps_places_and_is_longer() -> None:
 
     assert pseudo.PLACES.findall(spoken(text)) == pseudo.PLACES.findall(text)
     assert len(spoken(sentence)) >= len(sentence) * 1.4
+
+
+def _batch(batch: Batch, name: str) -> str:
+    if name == "change":
+        return reverse("admin:jobman_batch_change", args=[batch.pk])
+    return reverse(f"admin:jobman_batch_{name}", kwargs={"pk": batch.pk})
+
+
+@pytest.mark.parametrize("name", ["change", "graph", "cancel", "retry"])
+def test_the_pages_of_batches(
+    visitor: Client, chief: User, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "REACH", flows.ERRORS - 1)
+    batches = flows.make(chief)
+    pages = [(each, _page(visitor, _batch(row, name))) for each, row in batches.items()]
+    table = {"form": "table"} if name == "graph" else {"show": "pending"}
+    pages += [(each, _page(visitor, _batch(row, name), **table)) for each, row in batches.items()]
+
+    assert _offences(pages) == {}
+
+
+@pytest.mark.parametrize("name", ["cancel", "retry"])
+@pytest.mark.parametrize("state", ["running", "failed", "succeeded"])
+@pytest.mark.parametrize("scope", ["failed", "α"])
+def test_what_a_verb_on_a_batch_answers(
+    visitor: Client, chief: User, name: str, state: str, scope: str
+) -> None:
+    batch = flows.make(chief)[state]
+    sent = {"standing": f"{batch.state}.{batch.finishes}", "scope": scope}
+
+    answers = [visitor.post(_batch(batch, name), sent, follow=True) for _ in range(2)]
+
+    assert _offences([("answer", answer.content.decode()) for answer in answers]) == {}
+
+
+def test_the_list_of_batches_and_a_link_of_a_workflow(visitor: Client, chief: User) -> None:
+    inner = flows.make(chief)["inner"]
+    jobs = Job.objects.filter(batch_id__in=[inner.pk, inner.batch_id])
+    changelist = reverse("admin:jobman_batch_changelist")
+    pages = [
+        (str(query), _page(visitor, changelist, **query))
+        for query in ({}, {"q": "μέσα"}, {"q": "ω"})
+    ]
+    pages += [("job", _page(visitor, _change(job))) for job in jobs]
+    for job in jobs:
+        place = {"pk": job.batch_id, "member": job.pk}
+        address = reverse("admin:jobman_batch_retry_from", kwargs=place)
+        pages.append(("link", _page(visitor, address)))
+        pages.append(("sent", visitor.post(address, follow=True).content.decode()))
+
+    assert _offences(pages) == {}

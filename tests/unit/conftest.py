@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
 if TYPE_CHECKING:
@@ -23,6 +23,15 @@ BOUNDS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE SAVEPOINT", "ROLL
 def budget() -> Budget:
     """Hold a block to at most so many statements; the bounds of transactions do not count."""
     return _budget
+
+
+@pytest.fixture
+def side_door() -> Iterator[str]:
+    """Open the test database a second time under another alias."""
+    connections["side_door"] = connection.copy(alias="side_door")
+    yield "side_door"
+    connections["side_door"].close()
+    del connections["side_door"]
 
 
 @contextmanager

@@ -22,8 +22,8 @@ def test_no_state_leads_to_itself() -> None:
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))
-def test_a_final_state_leads_only_to_scheduled(state: State) -> None:
-    assert TRANSITIONS[state] == {State.SCHEDULED}
+def test_a_final_state_leads_only_to_waiting_again(state: State) -> None:
+    assert TRANSITIONS[state] == {State.SCHEDULED, State.BLOCKED}
 
 
 @pytest.mark.parametrize("state", sorted(WAITING))

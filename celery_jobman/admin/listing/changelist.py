@@ -19,6 +19,7 @@ from celery_jobman.admin.reading import as_uuid
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from django.db.models import QuerySet
     from django.http import HttpRequest
 
     from celery_jobman.models import Job
@@ -94,9 +95,16 @@ class KeysetChangeList(DjangoChangeList):
         except limits.TookTooLong:
             return Page([], stopped=True)
         ends = (found.jobs[0].pk, found.jobs[-1].pk) if found.jobs else None
+        return found._replace(jobs=self.dressed(found.jobs), ends=ends)
+
+    def light(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows without what the list does not show."""
+        return rows.light(queryset)
+
+    def dressed(self, found: list[Any]) -> list[Any]:
+        """Return those of the rows that the user may see, ready to be drawn."""
         admin: Any = self.model_admin
-        jobs = rows.dressed(admin, self.request, found.jobs)
-        return found._replace(jobs=jobs, ends=ends)
+        return rows.dressed(admin, self.request, found)
 
     def _found(self) -> Page:
         found = self._read(self.cursor)
@@ -105,7 +113,7 @@ class KeysetChangeList(DjangoChangeList):
         return found
 
     def _read(self, cursor: Cursor | None) -> Page:
-        jobs, size = rows.light(self.queryset), self.list_per_page
+        jobs, size = self.light(self.queryset), self.list_per_page
         if cursor and cursor.newer:
             found = list(jobs.filter(pk__gt=cursor.beside).order_by("pk")[: size + 1])
             return Page(found[:size][::-1], newer=len(found) > size, older=True)

@@ -19,6 +19,7 @@ from celery_jobman.admin.listing.search import BARE
 from celery_jobman.admin.reading import as_uuid
 from celery_jobman.models import Worker
 from celery_jobman.models.database import using
+from celery_jobman.models.job import Role
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ CONDITIONS: Final[dict[str, Callable[[Any], Q]]] = {
     "state": _state,
     "owner": _owner,
     "tag": _tag,
+    "batch": lambda value: Q(batch_id=value, role=Role.MEMBER),
     "fingerprint": _fingerprint,
     "error": _error,
     "before": _before,

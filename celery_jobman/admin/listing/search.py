@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from uuid import UUID
 
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -145,6 +146,7 @@ READERS: Final[dict[str, Callable[[str], Any]]] = {
     "state": _state,
     "owner": str,
     "tag": str,
+    "batch": UUID,
     "fingerprint": str,
     "error": str,
     "before": _moment,

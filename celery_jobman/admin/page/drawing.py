@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
-    from celery_jobman.admin.page.regions import Region, Subject
+    from celery_jobman.admin.page.regions import Region, S
 
 #: A form's token is another one in every answer, and means the same.
 TOKEN = re.compile(r'<input[^>]*name="csrfmiddlewaretoken"[^>]*>')
@@ -25,17 +25,16 @@ class Drawn(NamedTuple):
     version: str
 
 
-def draw(subject: Subject, region: Region) -> Drawn | None:
+def draw(subject: S, region: Region[S]) -> Drawn | None:
     """Return a region; None when there is nothing in it, or the user may not see it."""
-    if not subject.may(region.deed):
+    if region.deed and not subject.may(region.deed):
         return None
     context = region.context(subject)
     if not context:
         return None
-    surroundings = {"job": subject.job, "now": subject.now, "subject": subject}
     html = render_to_string(
-        f"admin/jobman/job/_{region.name}.html",
-        {**surroundings, **context},
+        f"admin/jobman/{subject.folder}/_{region.name}.html",
+        {**subject.surroundings, **context},
         request=subject.request,
     )
     return Drawn(region.name, html, version(html))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from celery_jobman.admin.batch.membership import MEMBERSHIP
 from celery_jobman.admin.log import regions as log
 from celery_jobman.admin.page.attempts import attempts
 from celery_jobman.admin.page.facts import facts
@@ -12,8 +15,12 @@ from celery_jobman.admin.page.related import related
 from celery_jobman.admin.page.timeline import timeline
 from celery_jobman.admin.steering import regions as steering
 
-REGIONS: tuple[Region, ...] = (
+if TYPE_CHECKING:
+    from celery_jobman.admin.page.regions import Subject
+
+REGIONS: tuple[Region[Subject], ...] = (
     Region("header", header),
+    *MEMBERSHIP,
     *steering.BUTTONS,
     *log.COPIES,
     Region("progress", progress),

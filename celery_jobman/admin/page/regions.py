@@ -1,4 +1,4 @@
-"""Regions: the parts of a job's page, each drawn by a template of its own.
+"""Regions: the parts of a page, each drawn by a template of its own.
 
 The page shows them in order; the live address draws the same regions again, so that what
 moves and what is loaded anew can never differ.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from django.db.models.functions import Substr
 
@@ -33,15 +33,44 @@ MOST_STEPS = 2_000
 ERROR_LENGTH = 500
 
 
+class AnySubject(Protocol):
+    """What the page is about: a job, or a batch."""
+
+    #: Where the templates of its regions are, below ``admin/jobman/``.
+    folder: ClassVar[str]
+
+    @property
+    def request(self) -> HttpRequest:
+        """The request."""
+
+    @property
+    def now(self) -> datetime:
+        """The moment of the request."""
+
+    @property
+    def surroundings(self) -> Mapping[str, Any]:
+        """What the template of every region may read."""
+
+    def may(self, deed: Deed) -> bool:
+        """Return whether the user may do this to it."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """What a region is told.  Rows that several regions need are read once."""
+
+    folder: ClassVar[str] = "job"
 
     admin: DisplayHooks
     request: HttpRequest
     #: Read now; big columns are deferred.
     job: Job
     now: datetime
+
+    @property
+    def surroundings(self) -> Mapping[str, Any]:
+        """What the template of every region may read."""
+        return {"job": self.job, "now": self.now, "subject": self}
 
     def may(self, deed: Deed) -> bool:
         """Return whether the user may do this to the job."""
@@ -74,14 +103,17 @@ class Subject:
         return list(rows.defer("result", "cursor", "skipped", "error_message")[:MOST_STEPS])
 
 
-class Region(NamedTuple):
-    """One part of the page."""
+S = TypeVar("S", bound=AnySubject)
 
-    #: Its ``data-jobman-region``, and the name of its template ``admin/jobman/job/_<name>.html``.
+
+class Region(NamedTuple, Generic[S]):
+    """One part of a page about an ``S``."""
+
+    #: Its ``data-jobman-region``, and the name of its template ``admin/jobman/…/_<name>.html``.
     name: str
     #: Returns what the template reads.  An empty mapping leaves the region out.
-    context: Callable[[Subject], Mapping[str, Any]]
-    #: What the user must be allowed; otherwise the region is left out.
-    deed: Deed = Deed.VIEW
+    context: Callable[[S], Mapping[str, Any]]
+    #: What the user must be allowed besides seeing the page; otherwise it is left out.
+    deed: Deed | None = None
     #: Drawn again while the page is open.
     live: bool = True

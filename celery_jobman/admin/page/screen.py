@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponseRedirect
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -59,11 +57,8 @@ class PageScreen(DisplayHooks):
         return HttpResponseRedirect(page_of(self, max(seen))) if seen else None
 
     def _nowhere(self, request: HttpRequest) -> HttpResponse:
-        """Lead to the index, as Django's admin does for what does not exist."""
-        text = _("There is no such job, or you may not see it.")
-        self.message_user(request, text, messages.WARNING)
-        site = self.admin_site.name
-        return HttpResponseRedirect(reverse(f"{site}:index", current_app=site))
+        """Say that there is no such job."""
+        return frame.nowhere(self, request, _("There is no such job, or you may not see it."))
 
     def _visible(self, request: HttpRequest, object_id: str) -> Job:
         job_id = as_uuid(object_id)

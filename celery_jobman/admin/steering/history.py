@@ -9,6 +9,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from celery_jobman.admin.batch.scopes import SCOPES
 from celery_jobman.admin.log.payloads import KINDS
 from celery_jobman.admin.steering.arguments import written
 from celery_jobman.insight.wording import at
@@ -18,7 +19,7 @@ from celery_jobman.states import State
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from celery_jobman.models import Job
+    from celery_jobman.models import Batch, Job
 
 #: Most actions shown.
 LIMIT = 50
@@ -39,6 +40,9 @@ VERBS = {
     "trim": gettext_lazy("Logs and steps deleted"),
     "flush": gettext_lazy("Failed jobs deleted"),
     "forget": gettext_lazy("Deleted for good"),
+    "cancel batch": gettext_lazy("Batch cancelled"),
+    "retry batch": gettext_lazy("Batch retried"),
+    "retry from here": gettext_lazy("Retried from here on"),
 }
 #: What may have changed, as people read it.
 NAMES = {
@@ -55,6 +59,8 @@ NAMES = {
     "revealed": gettext_lazy("revealed"),
     "count": gettext_lazy("jobs"),
     "logs_only": gettext_lazy("logs only"),
+    "scope": gettext_lazy("what"),
+    "waiting": gettext_lazy("after that"),
 }
 #: What the verb itself tells.
 TOLD = frozenset({"state", "force"})
@@ -73,8 +79,8 @@ class Event(NamedTuple):
     changes: list[str]
 
 
-def of(job: Job) -> list[Event]:
-    """Return the last actions on a job, the newest first."""
+def of(job: Job | Batch) -> list[Event]:
+    """Return the last actions on a job or a batch, the newest first."""
     rows = JobAction.objects.filter(job_id=job.pk).order_by("-id")[:LIMIT]
     return [_event(row) for row in rows]
 
@@ -101,7 +107,13 @@ def changed(changes: Any) -> list[str]:
 
 
 def _change(name: str, value: Any) -> str:
-    if name in TOLD or value is None or value is False or value == []:
+    if (
+        name in TOLD
+        or (name, value) == ("scope", "here")
+        or value is None
+        or value is False
+        or value == []
+    ):
         return ""
     label = str(NAMES.get(name, name))
     if value is True:
@@ -115,6 +127,8 @@ def _change(name: str, value: Any) -> str:
 def _value(name: str, value: Any) -> str:
     if value is None:
         return _("none")
+    if name == "scope":
+        return str(SCOPES.get(value, value))
     if name == "revealed" and isinstance(value, list):
         return ", ".join(str(KINDS[item].title) if item in KINDS else str(item) for item in value)
     if name == "available_at" and isinstance(value, str):

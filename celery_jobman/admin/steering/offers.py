@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -60,12 +60,32 @@ VERBS: Final = {
 }
 
 
+class Button(Protocol):
+    """What a button with a reason tells."""
+
+    @property
+    def slug(self) -> str:
+        """A part of the element's id."""
+
+    @property
+    def label(self) -> str:
+        """What it says."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the state allows it."""
+
+    @property
+    def why(self) -> str:
+        """Why not."""
+
+
 class Obstacle(NamedTuple):
     """Why some buttons are not enabled."""
 
     why: str
     #: They themselves.
-    offers: list[Offer]
+    offers: list[Button]
 
     @property
     def slug(self) -> str:
@@ -78,7 +98,7 @@ class Obstacle(NamedTuple):
         return listed(offer.label.removesuffix("…") for offer in self.offers)
 
 
-def obstacles(offers: Iterable[Offer]) -> list[Obstacle]:
+def obstacles(offers: Iterable[Button]) -> list[Obstacle]:
     """Return each reason once, with the buttons that are not enabled for it."""
     found: dict[str, Obstacle] = {}
     for offer in offers:

@@ -18,9 +18,9 @@ def _buttons(subject: Subject) -> dict[str, Any]:
         return {}
     reasons = obstacles(found)
     # Each button is described by the line with its reason.
-    ids = {offer.deed: reason.slug for reason in reasons for offer in reason.offers}
+    ids = {offer.slug: reason.slug for reason in reasons for offer in reason.offers}
     return {
-        "offers": [(offer, ids.get(offer.deed, "")) for offer in found],
+        "offers": [(offer, ids.get(offer.slug, "")) for offer in found],
         "obstacles": reasons,
         "job": subject.job,
         "request": subject.request,
@@ -32,5 +32,5 @@ def _history(subject: Subject) -> dict[str, Any]:
     return {"events": events, "limit": history.LIMIT, "now": subject.now} if events else {}
 
 
-BUTTONS: tuple[Region, ...] = (Region("buttons", _buttons),)
-HISTORY: tuple[Region, ...] = (Region("history", _history),)
+BUTTONS: tuple[Region[Subject], ...] = (Region("buttons", _buttons),)
+HISTORY: tuple[Region[Subject], ...] = (Region("history", _history),)

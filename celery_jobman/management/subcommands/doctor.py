@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from celery_jobman.insight.wording import counted
 from celery_jobman.insight.workforce import Workforce
-from celery_jobman.management.examinations import installation, traffic
+from celery_jobman.management.examinations import installation, traffic, workflows
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -73,4 +73,5 @@ def _traffic() -> Iterator[Finding]:
     yield traffic.refused()
     yield traffic.unknown()
     yield traffic.overdue(force, now)
+    yield workflows.errands(force, now)
     yield traffic.dropped_lines()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from celery_jobman import actions
+from celery_jobman.core import pruning
 from celery_jobman.insight.wording import counted
 from celery_jobman.management import arguments, selection
 
@@ -24,8 +25,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: dict[str, Any], console: Console) -> None:
-    failed = selection.failed(options)
+    everything = selection.failed(options)
+    failed = pruning.settled(everything)
     count = failed.count()
+    if spared := everything.count() - count:
+        console.note(f"  {spared:,} more stay: their workflows have not finished")
     if options["dry_run"]:
         console.fact(f"{counted(count, 'failed job')} would be deleted", total=count)
         return

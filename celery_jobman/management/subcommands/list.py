@@ -28,6 +28,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="jobs in this state; may be given several times",
     )
     arguments.add_filters(parser)
+    parser.add_argument(
+        "--batch", metavar="ID", help="jobs of this batch, and of the batches inside it"
+    )
     arguments.add_limit(parser, 20, "list at most N jobs")
 
 

@@ -16,14 +16,15 @@ from celery_jobman.states import State
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from celery_jobman.management.console import Console
     from celery_jobman.models.job import JobQuerySet
 
-HELP = "Delete jobs that ended long ago, with their attempts, steps and logs."
+HELP = "Delete jobs and workflows that ended long ago, with their attempts, steps and logs."
 
 
+_OVER = "batches of workflows whose jobs have all gone"
 _GONE = f"workers not seen for more than {lasting(workers.GONE_AFTER)}"
 
 
@@ -86,8 +87,8 @@ def run(options: dict[str, Any], console: Console) -> None:
     if options["dry_run"]:
         for heap, count in zip(heaps, counts, strict=True):
             _write(heap.what, count, f"would be {deed}", console)
-        if not trims and (gone := workers.gone(now=now).count()):
-            _write(_GONE, gone, f"would be {deed}", console)
+        if not trims:
+            _preview_others(_age(options), now, console)
         console.fact(f"{counted(total, 'job')} would be {deed}", total=total)
         return
     if total:
@@ -96,13 +97,33 @@ def run(options: dict[str, Any], console: Console) -> None:
     done = [_clear(heap, options) for heap in heaps]
     for heap, count in zip(heaps, done, strict=True):
         _write(heap.what, count, deed, console)
-    if not trims and (gone := actions.forget_workers()):
-        _write(_GONE, gone, deed, console)
+    if not trims:
+        _clear_others(_age(options), now, console)
     console.fact(f"{counted(sum(done), 'job')} {deed}", total=sum(done))
 
 
+def _age(options: dict[str, Any]) -> timedelta:
+    age: timedelta = settings().prune_after if options["age"] is None else options["age"]
+    return age
+
+
+def _preview_others(age: timedelta, now: datetime, console: Console) -> None:
+    """Say how many rows of other tables would go."""
+    if over := pruning.prunable_batches(now - age).count():
+        _write(_OVER, over, "would be deleted", console)
+    if gone := workers.gone(now=now).count():
+        _write(_GONE, gone, "would be deleted", console)
+
+
+def _clear_others(age: timedelta, now: datetime, console: Console) -> None:
+    if over := actions.prune_batches(now - age):
+        _write(_OVER, over, "deleted", console)
+    if gone := actions.forget_workers():
+        _write(_GONE, gone, "deleted", console)
+
+
 def _heaps(options: dict[str, Any], now: datetime) -> list[Heap]:
-    age = settings().prune_after if options["age"] is None else options["age"]
+    age = _age(options)
     heaps = [Heap(f"ended more than {lasting(age)} ago", pruning.prunable(now - age))]
     if (sooner := options["cancelled"]) is not None:
         old = pruning.prunable(now - sooner, frozenset({State.CANCELLED}))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
-from celery_jobman.insight import explanation
+from celery_jobman.insight import explanation, workflows
 from celery_jobman.insight.wording import (
     ago,
     at,
@@ -91,11 +91,23 @@ def _relations(job: Job) -> Iterator[tuple[str, str]]:
     yield "tags", ", ".join(map(str, job.tags))
     yield "attributes", facts.plain(job.attribs) if job.attribs else ""
     yield "parent", str(job.parent_id or "")
+    yield from _membership(job)
     yield "fork of", str(job.retry_of or "")
     yield "replaced by", str(job.replaced_by or "")
     yield "version", job.code_version
     yield "kind", "plain task, only watched" if job.observed else ""
     yield "kind", "ran inside the calling process" if job.eager else ""
+
+
+def _membership(job: Job) -> Iterator[tuple[str, str]]:
+    around = workflows.link(job.batch_id)
+    if around is not None:
+        role = f"{job.role} callback of " if job.role else ""
+        yield "batch", role + around.told
+    yield "failure", "is allowed" if job.allow_failure else ""
+    for name, link_id in (("link before", job.follows_id), ("link after", job.next_id)):
+        found = workflows.link(link_id)
+        yield name, found.told if found else ""
 
 
 def _times(job: Job, now: datetime) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from celery_jobman.core import schedule
 from celery_jobman.insight.wording import ago, counted, short
 from celery_jobman.insight.workforce import Workforce
-from celery_jobman.models import Job
+from celery_jobman.models import Batch, Job, Stopping
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from celery_jobman.management.console import Console
 
-HELP = "Count the jobs in each state and queue, and the workers."
+HELP = "Count the jobs in each state and queue, the unfinished workflows, and the workers."
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -34,6 +34,7 @@ def run(options: dict[str, Any], console: Console) -> None:  # noqa: ARG001 - al
     workforce = Workforce.now()
     for state in State:
         _state(state, counts.get(state, 0), now, console)
+    _workflows(console)
     _queues(workforce, console)
     busy = workforce.busy()
     workers, processes = len(workforce.workers), workforce.processes
@@ -74,6 +75,14 @@ def _scheduled(now: datetime) -> Details:
 
 
 _DETAILS = {State.QUEUED: _queued, State.SCHEDULED: _scheduled}
+
+
+def _workflows(console: Console) -> None:
+    going = Batch.objects.roots().unfinished()
+    count, stopping = going.count(), going.exclude(stopping=Stopping.NOT).count()
+    details = f"  {stopping:,} being stopped" if stopping else ""
+    text = f"{'workflows':<9} {count:>9,}{details}"
+    console.fact(text, kind="workflows", count=count, stopping=stopping)
 
 
 def _queues(workforce: Workforce, console: Console) -> None:

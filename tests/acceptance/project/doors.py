@@ -10,9 +10,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from celery import chain
+from celery import chain, chord, group
 from django.core.management import call_command
 from django.db import OperationalError, connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from celery_jobman import actions
@@ -63,6 +64,37 @@ def enqueue_chain(task: str, tags: list[str], queue: str) -> list[str]:
         found.insert(0, str(result.id))
         result = result.parent
     return found
+
+
+def enqueue_links(links: list[list[Any]], queue: str) -> list[str]:
+    """Enqueue a chain of tasks, each with its arguments; return the ids of its jobs in order."""
+    known = set(Job.objects.filter(queue=queue).values_list("pk", flat=True))
+    chain(*(getattr(tasks, task).si(*words).set(queue=queue) for task, *words in links))()
+    new = Job.objects.filter(queue=queue).exclude(pk__in=known).order_by("pk")
+    return [str(job_id) for job_id in new.values_list("pk", flat=True)]
+
+
+def enqueue_diamond(queue: str, first: str, one: str, other: str, last: str) -> list[str]:
+    """Enqueue a task, then a failing one and another side by side, then a task for both."""
+    touch = [tasks.touch.si(tag).set(queue=queue) for tag in (first, other, last)]
+    both = group(tasks.failing.si(one, 3).set(queue=queue), touch[1])
+    (touch[0] | both | touch[2]).delay()
+    jobs = Job.objects.filter(queue=queue).order_by("pk")
+    return [str(job_id) for job_id in jobs.values_list("pk", flat=True)]
+
+
+def enqueue_chord(queue: str, header: list[list[Any]], last: str) -> list[str]:
+    """Enqueue a chord to which no chain leads; return its jobs, the body last."""
+    parts = [getattr(tasks, name).si(*arguments).set(queue=queue) for name, *arguments in header]
+    chord(parts)(tasks.touch.si(last).set(queue=queue))
+    jobs = Job.objects.filter(queue=queue).order_by(F("follows_id").asc(nulls_first=True), "pk")
+    return [str(job_id) for job_id in jobs.values_list("pk", flat=True)]
+
+
+def enqueue_map(queue: str, tags: list[str]) -> str:
+    """Enqueue one job that calls a task with each tag."""
+    result = tasks.quiet.map(tags).apply_async(queue=queue)
+    return str(Job.objects.get(task_id=result.id).pk)
 
 
 def enqueue_in_transaction(task: str, arguments: list[Any], **options: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Effects that are in the database, from an atomic step.
 ONCE: Final = frozenset({"ship"})
+#: States of a link that was not sent: its turn has not come, or will not.
+UNSENT: Final = frozenset({"blocked", "skipped"})
 POISONED: Final = "celery_jobman.exceptions.JobPoisoned"
 
 
@@ -96,7 +99,7 @@ class Books:
     def _end(self, job: Request, row: dict[str, Any]) -> Iterator[str]:
         if row["state"] == "failed" and row["error_class"] == POISONED:
             self.poisoned += 1
-        elif row["finished_at"] and row["state"] not in job.ends:
+        elif row["finished_at"] and row["state"] not in {*job.ends, "skipped"}:
             yield f"{row['state']}, and was to be {' or '.join(sorted(job.ends))}"
 
     @cached_property
@@ -109,13 +112,18 @@ class Books:
 
     def _link(self, before: Request, after: Request) -> Iterator[str]:
         row, following = self.by_tag.get(before.tag), self.by_tag.get(after.tag)
-        if following is not None:
-            if row is None or row["state"] != "succeeded":
-                yield f"{after.tag} was sent though the link before it had not succeeded"
-            elif moment(following["created_at"]) < moment(row["attempts"][-1]["started_at"]):
-                yield f"{after.tag} was sent before the link before it had begun"
-        elif row is not None and row["state"] == "succeeded":
-            yield f"{after.tag} was never sent, and the link before it has succeeded"
+        has_succeeded = row is not None and row["state"] == "succeeded"
+        if following is None or following["state"] in UNSENT:
+            if has_succeeded:
+                yield f"{after.tag} was never sent, and the link before it has succeeded"
+        elif row is None or not has_succeeded:
+            yield f"{after.tag} was sent though the link before it had not succeeded"
+        elif _begun(following) < moment(row["attempts"][-1]["started_at"]):
+            yield f"{after.tag} began before the link before it had begun"
+
+
+def _begun(row: dict[str, Any]) -> float:
+    return moment(row["attempts"][0]["started_at"]) if row["attempts"] else math.inf
 
 
 def _expected(job: Request) -> set[str]:

@@ -189,8 +189,26 @@ def test_a_link_that_was_never_sent_is_a_complaint_whatever_struck() -> None:
 
 def test_a_link_after_one_that_failed_must_not_begin() -> None:
     failed = _row("c-1", _attempt(outcome="failed"), state="failed")
-    after = _row("c-2", created_at=_at(2))
+    after = _row("c-2")
 
     books = _link_books(failed, after, blows=[])
 
     assert "c-2 was sent though the link before it had not succeeded" in list(books.complaints())
+
+
+def test_a_link_that_was_skipped_after_one_that_failed_is_in_order() -> None:
+    failed = _row("c-1", _attempt(outcome="failed"), state="failed")
+    after = _row("c-2", state="skipped", attempt=0, attempts=[], lines=[])
+
+    complaints = list(_link_books(failed, after, blows=[]).complaints())
+
+    assert not [each for each in complaints if each.startswith("c-2 was sent")]
+    assert "c-2 skipped, and was to be succeeded" not in complaints
+
+
+def test_a_link_that_was_skipped_after_one_that_succeeded_is_a_complaint() -> None:
+    after = _row("c-2", state="skipped", attempt=0, attempts=[], lines=[])
+
+    books = _link_books(_row("c-1"), after, blows=[])
+
+    assert "c-2 was never sent, and the link before it has succeeded" in list(books.complaints())

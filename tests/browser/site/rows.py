@@ -1,4 +1,4 @@
-"""The site's jobs: one in each state, and some with more to show."""
+"""The site's rows: a job in each state, some with more to show, and batches."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.utils import timezone
 from celery_jobman.core import actions
 from celery_jobman.models import Job, Outcome, Queue, StepState
 from celery_jobman.states import FINAL, State
+from tests.browser.site import batches
 from tests.factories import attempt, checkpoint, job_in, log_line, worker
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def make() -> dict[str, str]:
     }
     named = {**plain, **special}
     _tell(named, now)
-    return {name: str(job.pk) for name, job in named.items()}
+    return {**{name: str(job.pk) for name, job in named.items()}, **batches.make(now, HOSTILE)}
 
 
 def _plain(state: State, now: datetime, **fields: Any) -> Job:

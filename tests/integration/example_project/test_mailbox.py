@@ -44,6 +44,16 @@ def test_switched_on_it_keeps_what_it_receives(mailbox: Mailbox) -> None:
     assert mailbox.received[0].get_content().strip() == "Hello."
 
 
+def test_it_knows_who_is_not_there(mailbox: Mailbox) -> None:
+    mailbox.unknown = {"b@example.org"}
+    mailbox.switch_on()
+
+    with pytest.raises(smtplib.SMTPRecipientsRefused, match="550"):
+        send(mailbox.port)
+
+    assert mailbox.received == []
+
+
 def test_switched_off_it_is_gone(mailbox: Mailbox) -> None:
     mailbox.switch_on()
 

@@ -10,14 +10,18 @@ from django.utils import timezone
 
 from celery_jobman.exceptions import UnknownTask
 from celery_jobman.insight.workforce import Workforce
-from celery_jobman.management.examinations import Finding, installation, traffic
+from celery_jobman.management.examinations import Finding, installation, traffic, workflows
+from celery_jobman.models import Stopping
 from celery_jobman.runtime import installation as celery_installation
 from celery_jobman.runtime import registry
 from celery_jobman.runtime.installation import Service
 from celery_jobman.states import State
 from tests.factories import (
+    EARLIER,
     NOON,
     attempt,
+    batch,
+    blocked_job,
     finished_job,
     queued_job,
     running_job,
@@ -256,3 +260,32 @@ def test_dropped_log_lines() -> None:
 
 def test_a_finding_that_is_well_needs_no_fix() -> None:
     assert Finding(verdict="ok", sentence="well").fix == ""
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        {"opening": True, "started_at": EARLIER},
+        {"stopping": Stopping.CANCELLED, "cancel_requested_at": EARLIER},
+    ],
+)
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_batch_nobody_sees_to(live: Worker, marked: dict[str, Any], *, alive: bool) -> None:
+    row = batch(total=1, **marked)
+    blocked_job(batch_id=row.id)
+
+    finding = workflows.errands(Workforce((live,) if alive else ()), NOON)
+
+    assert finding.verdict == "wrong"
+    assert f"1 batch has members that should have been released or cancelled: {row.id}" in (
+        finding.sentence
+    )
+    assert finding.sentence.endswith("the workers do not do it") == alive
+
+
+def test_a_batch_that_was_marked_just_now_or_waits_for_what_runs_is_well() -> None:
+    blocked_job(batch_id=batch(total=1, opening=True, started_at=NOON).id)
+    asked = batch(total=1, stopping=Stopping.CANCELLED, cancel_requested_at=EARLIER)
+    running_job(batch_id=asked.id)
+
+    assert workflows.errands(Workforce(()), NOON).verdict == "ok"

@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from celery_jobman.core import actions
 from celery_jobman.management.console import Console
-from celery_jobman.models import StepState
+from celery_jobman.models import StepState, Stopping
 from celery_jobman.states import State
 from tests.factories import (
     NOON,
     attempt,
+    batch,
     checkpoint,
     finished_job,
     log_line,
@@ -231,6 +232,7 @@ def test_status_counts_states_queues_and_workers(jobman: Command) -> None:
         "failed            1",
         "cancelled         0",
         "skipped           0",
+        "workflows         0",
         "queue     celery: 0 queued, 1 running, 1 worker",
         "queue     slow: 1 queued, 0 running, 0 workers",
         "workers           1  running 1 of at most 4 jobs",
@@ -253,6 +255,15 @@ def test_status_tells_what_is_next(jobman: Command) -> None:
     assert facts[0]["next_at"] == "2030-01-01T13:00:00Z"
     assert json.loads(jobman("status", "--json").lines[-1]) == {"total": 1}
     assert "the next begins in 1h" in jobman("status").lines[0]
+
+
+def test_status_counts_the_workflows_that_have_not_finished(jobman: Command) -> None:
+    outer = batch(total=1)
+    batch(total=1, batch_id=outer.id, root_id=outer.id)
+    batch(total=1, stopping=Stopping.CANCELLED)
+    batch(State.SUCCEEDED, succeeded=1)
+
+    assert "workflows         2  1 being stopped" in jobman("status").lines
 
 
 def test_workers_are_alive_lost_or_stopped(jobman: Command) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime, timedelta
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 from django.utils import timezone
@@ -179,10 +180,9 @@ def test_a_retried_job_goes_to_the_broker_at_once(jobman: Command) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_broker_that_is_away_is_told(jobman: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise OperationalError("nobody there")
-
-    monkeypatch.setattr(broker, "publish", refuse)
+    refusal = OperationalError("nobody there")
+    monkeypatch.setattr(broker, "publish", Mock(side_effect=refusal))
+    monkeypatch.setattr(broker, "publish_all", lambda _jobs: (0, refusal))
     job = finished_job(State.FAILED)
 
     answer = jobman("retry", job.id)

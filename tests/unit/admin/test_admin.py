@@ -12,10 +12,19 @@ from django.utils import timezone
 
 from celery_jobman.admin.reading import as_uuid
 from celery_jobman.core import actions
-from celery_jobman.models import Job, JobAction, LogLine, Queue, Worker
+from celery_jobman.models import Batch, Job, JobAction, LogLine, Queue, Worker
 from celery_jobman.models.ids import uuid7
 from celery_jobman.states import State
-from tests.factories import NOON, attempt, checkpoint, finished_job, log_line, queued_job, worker
+from tests.factories import (
+    NOON,
+    attempt,
+    begun_batch,
+    checkpoint,
+    finished_job,
+    log_line,
+    queued_job,
+    worker,
+)
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -23,7 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.django_db
 
-TABLES = (Job, JobAction, LogLine, Queue, Worker)
+TABLES = (Batch, Job, JobAction, LogLine, Queue, Worker)
 
 
 @pytest.fixture
@@ -33,6 +42,7 @@ def rows() -> dict[type[Model], Model]:
     attempt(job, traceback="Traceback (most recent call last):\nValueError: bad row")
     checkpoint(job, "fetch", {"secret": "not shown"})
     return {
+        Batch: begun_batch(name="nightly", total=1),
         Job: job,
         JobAction: actions.record("retry", job.id, actor="ann", reason="why not", now=NOON),
         LogLine: log_line(job, "row 7 is odd"),

@@ -27,6 +27,12 @@ ERRORS = {
 ELSEWHERE = {
     exceptions.JobmanError: "only its subclasses are raised",
     exceptions.StepConflict: "raised to the task that runs",
+    exceptions.NotASignature: "raised to who writes a workflow",
+    exceptions.EndlessWorkflow: "raised to who writes a workflow",
+    exceptions.PlainTask: "raised to who writes a workflow",
+    exceptions.BatchClosed: "raised to who adds to a batch",
+    exceptions.BatchNotFound: "the page is not found",
+    exceptions.ResultTooLarge: "kept as the job's error",
     exceptions.NotInAJob: "raised to code outside a task",
     exceptions.JobFailed: "the task's own word, kept as the job's error",
     exceptions.JobLost: "kept as the job's error",

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from celery_jobman.core import attempts, schedule
+from celery_jobman.core import attempts, dispatching, schedule
 from celery_jobman.core.priorities import change_priority
 from celery_jobman.exceptions import JobNotFound, TransitionRefused
 from celery_jobman.models import Job, JobAction
@@ -33,13 +33,13 @@ def test_a_scheduled_job_keeps_its_time() -> None:
 
 def test_a_queued_jobs_message_goes_stale_and_another_is_sent() -> None:
     job = queued_job(delivery=1)
-    publish = Mock()
+    publish = Mock(return_value=(1, None))
 
     change_priority(job.id, 7, now=NOON)
 
     assert not attempts.claim(next_run_of(job), delivery=1)
-    assert schedule.dispatch_due(publish, now=NOON) == 1
-    assert publish.call_args.args[0].priority == 7
+    assert dispatching.dispatch_due(publish, now=NOON) == 1
+    assert publish.call_args.args[0][0].priority == 7
 
 
 def test_a_dispatcher_that_read_the_old_priority_does_not_send_it() -> None:

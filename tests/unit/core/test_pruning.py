@@ -6,26 +6,41 @@ from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 
 from celery_jobman.core import actions, pruning
-from celery_jobman.core.pruning import abandoned, forget, prunable, prune, trim
+from celery_jobman.core.pruning import (
+    abandoned,
+    forget,
+    prunable,
+    prunable_batches,
+    prune,
+    prune_batches,
+    trim,
+)
 from celery_jobman.exceptions import JobNotFound, TransitionRefused
-from celery_jobman.models import Attempt, Job, JobAction, LogLine, Step
+from celery_jobman.models import Attempt, Batch, Job, JobAction, LogLine, Role, Step
 from celery_jobman.states import FINAL, State
+from tests import databases
 from tests.factories import (
     EARLIER,
     LATER,
     NOON,
     attempt,
+    batch,
+    blocked_job,
     checkpoint,
     finished_job,
     job_in,
     log_line,
     queued_job,
     scheduled_job,
+    unsaved_job,
 )
+from tests.plans import plans
 
 if TYPE_CHECKING:
+    from tests.plans import Plan
     from tests.unit.conftest import Budget
 
 pytestmark = pytest.mark.django_db
@@ -246,3 +261,122 @@ def test_any_question_about_jobs_can_be_pruned() -> None:
 
     assert prune(Job.objects.filter(queue="slow"), now=LATER) == 1
     assert Job.objects.get().queue == "fast"
+
+
+class TestWorkflows:
+    """Members of workflows go with the whole of it."""
+
+    def test_members_of_a_live_workflow_stay(self) -> None:
+        live, over = batch(total=2, succeeded=1), batch(State.SUCCEEDED, succeeded=1)
+        finished_job(batch_id=live.id)
+        gone = finished_job(batch_id=over.id)
+
+        assert list(prunable(CUTOFF)) == [gone]
+
+    def test_so_do_those_of_a_finished_batch_inside_a_live_one(self) -> None:
+        live = batch(total=2, succeeded=1)
+        inner = batch(State.SUCCEEDED, succeeded=1, batch_id=live.id, root_id=live.id)
+        finished_job(batch_id=inner.id)
+
+        assert list(prunable(CUTOFF)) == []
+
+    def test_and_those_of_a_workflow_that_finished_of_late(self) -> None:
+        row = batch(State.SUCCEEDED, succeeded=1)
+        finished_job(batch_id=row.id)
+        Batch.objects.filter(pk=row.id).update(finished_at=CUTOFF)
+
+        assert list(prunable(CUTOFF)) == []
+
+    def test_cancelled_members_of_a_failed_workflow_stay_for_its_retry(self) -> None:
+        failed = batch(State.FAILED, failed=1, cancelled=1)
+        finished_job(State.CANCELLED, batch_id=failed.id)
+        whole = batch(State.CANCELLED, cancelled=1)
+        gone = finished_job(State.CANCELLED, batch_id=whole.id)
+
+        assert list(prunable(CUTOFF, frozenset({State.CANCELLED}))) == [gone]
+
+    def test_a_member_that_waits_is_not_abandoned_but_a_callback_may_be(self) -> None:
+        live, over = batch(total=1), batch(State.FAILED, failed=1)
+        blocked_job(batch_id=live.id)
+        callback = queued_job(batch_id=over.id, role=Role.FINALLY)
+
+        assert list(abandoned(CUTOFF, now=NOON)) == [callback]
+
+    def test_nothing_deletes_a_member_of_a_live_workflow(self) -> None:
+        live = batch(total=2, failed=1)
+        job = finished_job(batch_id=live.id)
+
+        assert prune(Job.objects.all(), now=NOON) == 0
+        with pytest.raises(TransitionRefused, match="cancel that first, or wait for its workflow"):
+            forget(job.id, now=NOON)
+        assert Job.objects.get() == job
+
+    def test_a_member_of_a_finished_workflow_can_be_forgotten(self) -> None:
+        job = finished_job(batch_id=batch(State.FAILED, failed=1).id)
+
+        forget(job.id, now=NOON)
+
+        assert not Job.objects.exists()
+
+    def test_rows_of_workflows_go_when_their_jobs_have_gone(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pruning, "SLICE", 2)
+        for _ in range(3):
+            over = batch(State.SUCCEEDED, succeeded=1)
+            batch(State.SUCCEEDED, succeeded=1, batch_id=over.id, root_id=over.id)
+        stays = batch(State.SUCCEEDED, succeeded=1)
+        inner = batch(State.SUCCEEDED, succeeded=1, batch_id=stays.id, root_id=stays.id)
+        finished_job(batch_id=inner.id)
+        live = batch(total=1)
+
+        assert prune_batches(CUTOFF) == 6
+
+        assert set(Batch.objects.all()) == {stays, inner, live}
+
+    def test_what_would_go_is_known_before_the_jobs_have_gone(self) -> None:
+        over = batch(State.SUCCEEDED, succeeded=1)
+        inner = batch(State.SUCCEEDED, succeeded=1, batch_id=over.id, root_id=over.id)
+        finished_job(State.SUCCEEDED, batch_id=inner.id)
+        stays = batch(State.SUCCEEDED, succeeded=1)
+        finished_job(batch_id=stays.id)
+        finished_job(batch_id=stays.id, role=Role.FINALLY, finished_at=LATER)
+        queued_job(batch_id=batch(State.FAILED, failed=1).id, role=Role.FINALLY)
+        batch(total=1)
+
+        assert set(prunable_batches(CUTOFF)) == {over, inner}
+        prune(prunable(CUTOFF), now=NOON)
+        assert prune_batches(CUTOFF) == 2
+
+    @pytest.mark.skipif(databases.chosen() != "postgresql", reason="plans are PostgreSQL's")
+    def test_indexes_find_the_workflow_of_a_job(self) -> None:
+        live = [unsaved_batch(State.RUNNING) for _ in range(800)]
+        over = [unsaved_batch(State.SUCCEEDED) for _ in range(2)]
+        ended = {"state": State.SUCCEEDED, "started_at": EARLIER, "attempt": 1}
+        Batch.objects.bulk_create([*live, *over])
+        Job.objects.bulk_create(
+            unsaved_job(**ended, batch_id=row.id, finished_at=row.finished_at or LATER)
+            for row in [*live, *over]
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE jobman_job")
+            cursor.execute("ANALYZE jobman_batch")
+        with plans() as found:
+            assert prunable(CUTOFF).count() == 2
+            assert prunable_batches(CUTOFF).count() == 2
+            assert prune_batches(CUTOFF) == 0
+
+        assert len(found) == 3
+        assert [str(plan) for plan in found if scans(plan)] == []
+
+
+def unsaved_batch(state: State) -> Batch:
+    row = Batch(state=state, created_at=EARLIER, total=1, pending=1)
+    row.root_id = row.id
+    if state == State.SUCCEEDED:
+        row.finished_at, row.succeeded, row.pending = NOON, 1, 0
+    return row
+
+
+def scans(plan: Plan) -> bool:
+    return any(node["Node Type"] == "Seq Scan" for node in plan.nodes)

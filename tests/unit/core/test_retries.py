@@ -149,13 +149,13 @@ def test_a_page_that_is_out_of_date_does_nothing() -> None:
 
 def in_between(monkeypatch: pytest.MonkeyPatch, job: Job, **changes: Any) -> None:
     """Let a job change between the reading of its row and the write."""
-    fresh = retries._fresh
+    fresh = retries.fresh
 
     def be_late(*args: Any) -> dict[str, Any]:
         Job.objects.filter(pk=job.id).update(**changes)
         return fresh(*args)
 
-    monkeypatch.setattr(retries, "_fresh", Mock(side_effect=be_late))
+    monkeypatch.setattr(retries, "fresh", Mock(side_effect=be_late))
 
 
 def test_of_two_people_only_one_retries(monkeypatch: pytest.MonkeyPatch) -> None:

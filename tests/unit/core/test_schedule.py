@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +11,6 @@ from celery_jobman.core.retries import retry
 from celery_jobman.core.schedule import (
     REFUSED_DELAY,
     dispatch,
-    dispatch_due,
     expire,
     hold,
     put_back,
@@ -43,62 +41,6 @@ pytestmark = pytest.mark.django_db
 
 def refuse(_: Job) -> None:
     raise ConnectionError("broker is away")
-
-
-def test_a_job_that_is_due_is_given_to_the_broker() -> None:
-    job = scheduled_job(available_at=NOON, dispatch_error="refused once", delivery=3)
-    sent: list[Job] = []
-
-    assert dispatch_due(sent.append, now=NOON) == 1
-
-    job.refresh_from_db()
-    assert [(message.id, message.delivery) for message in sent] == [(job.id, 4)]
-    assert (job.state, job.queued_at, job.delivery) == (State.QUEUED, NOON, 4)
-    assert job.dispatch_error == ""
-
-
-def test_a_job_that_is_not_due_yet_waits() -> None:
-    scheduled_job(available_at=NOON + timedelta(seconds=1))
-
-    assert dispatch_due(refuse, now=NOON) == 0
-
-
-@pytest.mark.parametrize("state", sorted(set(State) - {State.SCHEDULED}))
-def test_only_scheduled_jobs_are_dispatched(state: State) -> None:
-    job_in(state, available_at=EARLIER)
-
-    assert dispatch_due(refuse, now=NOON) == 0
-
-
-def test_the_longest_due_go_first() -> None:
-    late = scheduled_job(available_at=NOON)
-    early = scheduled_job(available_at=EARLIER)
-    sent: list[Job] = []
-
-    dispatch_due(sent.append, now=NOON)
-
-    assert sent == [early, late]
-
-
-def test_one_call_sends_a_limited_number() -> None:
-    for _ in range(3):
-        scheduled_job()
-    sent: list[Job] = []
-
-    assert dispatch_due(sent.append, now=NOON, limit=2) == len(sent) == 2
-
-
-def test_at_the_first_refusal_the_rest_waits_for_the_next_call() -> None:
-    first = scheduled_job(available_at=EARLIER)
-    second = scheduled_job(available_at=NOON)
-
-    assert dispatch_due(refuse, now=NOON) == 0
-
-    first.refresh_from_db()
-    second.refresh_from_db()
-    assert (first.state, first.available_at) == (State.SCHEDULED, NOON + REFUSED_DELAY)
-    assert first.dispatch_error == "ConnectionError: broker is away"
-    assert (second.available_at, second.dispatch_error) == (NOON, "")
 
 
 def test_a_refused_message_that_arrives_all_the_same_may_claim_the_job() -> None:
@@ -178,9 +120,10 @@ def test_a_refusal_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_since_when_the_broker_takes_no_message_is_kept_over_all_its_refusals() -> None:
     job = scheduled_job(available_at=EARLIER)
-    dispatch_due(refuse, now=EARLIER)
+    dispatch(job, refuse, now=EARLIER)
+    job.refresh_from_db()
 
-    dispatch_due(refuse, now=NOON)
+    dispatch(job, refuse, now=NOON)
 
     job.refresh_from_db()
     assert (job.refused_at, job.available_at) == (EARLIER, NOON + REFUSED_DELAY)
@@ -188,11 +131,13 @@ def test_since_when_the_broker_takes_no_message_is_kept_over_all_its_refusals() 
 
 def test_a_refusal_after_the_broker_took_a_message_is_the_first_again() -> None:
     job = scheduled_job(available_at=EARLIER)
-    dispatch_due(refuse, now=EARLIER)
-    dispatch_due(lambda _: None, now=NOON)
-    put_back(job.id, Job.objects.get(pk=job.id).delivery, now=NOON)
+    dispatch(job, refuse, now=EARLIER)
+    job.refresh_from_db()
+    dispatch(job, lambda _: None, now=NOON)
+    put_back(job.id, job.delivery, now=NOON)
+    job.refresh_from_db()
 
-    dispatch_due(refuse, now=LATER)
+    dispatch(job, refuse, now=LATER)
 
     job.refresh_from_db()
     assert job.refused_at == LATER
@@ -204,19 +149,11 @@ def test_an_expired_job_is_cancelled_instead_of_sent(expires: Any, state: State)
     told: list[UUID] = []
     sent: list[Job] = []
 
-    dispatch_due(sent.append, now=NOON, expired=told.append)
+    dispatch(job, sent.append, now=NOON, expired=told.append)
 
     job.refresh_from_db()
     assert job.state == state
     assert (told, sent) == (([job.id], []) if state == State.CANCELLED else ([], [job]))
-
-
-def test_an_expired_job_does_not_hold_up_the_others() -> None:
-    scheduled_job(expires_at=EARLIER)
-    scheduled_job()
-    sent: list[Job] = []
-
-    assert dispatch_due(sent.append, now=NOON) == len(sent) == 1
 
 
 def test_dispatching_one_expired_job_sends_nothing() -> None:
@@ -251,11 +188,11 @@ def test_a_job_that_began_in_time_cannot_expire(state: State) -> None:
 def test_a_job_that_another_took_meanwhile_is_not_reported_as_expired(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scheduled_job(expires_at=EARLIER)
+    job = scheduled_job(expires_at=EARLIER)
     told: list[UUID] = []
     monkeypatch.setattr(schedule, "expire", lambda *_, **__: False)
 
-    dispatch_due(refuse, now=NOON, expired=told.append)
+    dispatch(job, refuse, now=NOON, expired=told.append)
 
     assert told == []
 

@@ -4,14 +4,24 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.db.models import Q
 
 from celery_jobman.core.statements import Plus
-from celery_jobman.core.transitions import move, refusal, try_move
+from celery_jobman.core.transitions import hold_batches, move, move_every, refusal, try_move
 from celery_jobman.exceptions import JobNotFound, TransitionRefused
 from celery_jobman.models import Job
 from celery_jobman.states import FINAL, TRANSITIONS, WAITING, State
-from tests.factories import EARLIER, LATER, NOON, job_in, queued_job, running_job, scheduled_job
+from tests.factories import (
+    EARLIER,
+    LATER,
+    NOON,
+    batch,
+    job_in,
+    queued_job,
+    running_job,
+    scheduled_job,
+)
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Budget
@@ -162,3 +172,55 @@ def test_a_refusal_carries_its_hint() -> None:
     error = refusal(job.id, "retried", "wait for its end")
 
     assert str(error) == f"job {job.id} is queued and cannot be retried; wait for its end"
+
+
+def test_a_batch_is_locked_by_its_key_before_it_is_changed_where_an_index_might_come_first(
+    django_assert_num_queries: Any,
+) -> None:
+    row = batch()
+    expected = 1 if connection.vendor == "mysql" else 0
+
+    with django_assert_num_queries(expected) as seen:
+        hold_batches([row.id])
+
+    assert all("FOR UPDATE" in each["sql"] for each in seen.captured_queries)
+
+
+def test_many_jobs_move_by_one_statement_each_with_what_is_its_own(budget: Budget) -> None:
+    jobs = [queued_job(delivery=4), queued_job(delivery=4)]
+    names = {job.id: f"new-{number}" for number, job in enumerate(jobs)}
+
+    with budget(1):
+        move_every(
+            list(names),
+            State.SCHEDULED,
+            "retried",
+            now=NOON,
+            sources=WAITING,
+            each={"task_id": names},
+            available_at=NOON,
+            delivery=Plus(1),
+        )
+
+    for job in jobs:
+        job.refresh_from_db()
+        assert (job.state, job.task_id, job.delivery) == (State.SCHEDULED, names[job.id], 5)
+
+
+@pytest.mark.parametrize("changes", [{"attempt": 2}, {"state": State.BLOCKED}])
+def test_of_many_the_one_that_moved_on_is_named(changes: dict[str, Any]) -> None:
+    jobs = [queued_job(), queued_job(), queued_job()]
+    Job.objects.filter(pk=jobs[1].id).update(**changes)
+
+    with pytest.raises(TransitionRefused, match="cannot be cancelled; ask again") as refused:
+        move_every(
+            [job.id for job in jobs],
+            State.CANCELLED,
+            "cancelled",
+            now=NOON,
+            sources=frozenset({State.QUEUED}),
+            at={"attempt": 0},
+            hint="ask again",
+        )
+
+    assert str(jobs[1].id) in str(refused.value)

@@ -22,7 +22,7 @@ from celery_jobman.core.terms import Terms
 from celery_jobman.models import Job, StepState
 from celery_jobman.states import FINAL, WAITING, State
 from tests.factories import unsaved_job
-from tests.unit.histories.model import Expected, Saved
+from tests.unit.histories.model import Expected, Message, Saved
 from tests.unit.histories.traffic import MOST
 from tests.unit.histories.world import PICKS, QUEUES, World, one_of
 
@@ -89,6 +89,10 @@ class Producers(World):
             self.settle()
 
 
+def _takes(message: Message) -> bool:
+    return message.job.takes(message)
+
+
 class People(World):
     """Those who steer."""
 
@@ -106,6 +110,21 @@ class People(World):
         self.unless(allowed, lambda: cancellation.cancel(job.id, now=self.now, force=force))
         if allowed:
             job.cancel(force=force)
+
+    def on_their_way(self) -> list[Message]:
+        """Messages that may begin the attempts that their jobs wait for."""
+        return [each for each in self.messages if each.job.id in self.jobs and _takes(each)]
+
+    @precondition(lambda self: self.on_their_way() and self.able())
+    @rule(pick=PICKS)
+    def a_person_takes_a_cancel_back_before_the_message_arrives(self, pick: int) -> None:
+        message = one_of(self.on_their_way(), pick)
+        cancellation.cancel(message.job.id, now=self.now)
+        message.job.cancel(force=False)
+        retries.retry(message.job.id, now=self.now)
+        self._reopened(message.job)
+        self.messages.remove(message)
+        self.deliver(message, self.able()[0])
 
     @STOPPING
     @rule(pick=PICKS)

@@ -22,7 +22,7 @@ OLDEST, NEWEST = 0, -1
 class Traffic(World):
     """What the broker does, and what workers do about it."""
 
-    @rule(broker=st.sampled_from(["here", "here", "away", "unlucky"]))
+    @rule(broker=st.sampled_from(["here", "here", "away", "unlucky", "full"]))
     def the_broker_comes_or_goes(self, broker: str) -> None:
         self.broker = broker
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from hypothesis import strategies as st
 
-from celery_jobman.core import attempts, redelivery, rescue, schedule, workers
+from celery_jobman.core import attempts, dispatching, redelivery, rescue, workers
 from celery_jobman.core.endings import Ending
 from celery_jobman.core.steps import StepRunner
 from celery_jobman.exceptions import ClaimLost, JobmanError
@@ -20,7 +20,7 @@ from tests.unit.histories.books import Books, snapshot
 from tests.unit.histories.model import REFUSED, Body, Expected, Hand, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -68,14 +68,26 @@ class World(Books):
 
     # The broker.
 
-    def publish(self, job: Job) -> None:
+    def publish_all(self, jobs: Sequence[Job]) -> tuple[int, Exception | None]:
+        """Take messages up to the first that is refused; a full broker takes one of them."""
+        for number, job in enumerate(jobs):
+            try:
+                self.publish(job, may_take=not number or self.broker != "full")
+            except ConnectionError as error:
+                for untried in jobs[number + 1 :]:
+                    self.jobs[untried.id].epoch += 1  # what was sent before is outdated
+                return number, error
+        return len(jobs), None
+
+    def publish(self, job: Job, *, may_take: bool = True) -> None:
         """Take a message, or refuse it; an unlucky broker takes it and says that it did not."""
         expected = self.jobs[job.id]
         expected.epoch += 1
-        self.tried.append((expected, self.broker == "here"))
-        if self.broker != "away":
+        taken = may_take and self.broker in {"here", "full"}
+        self.tried.append((expected, taken))
+        if taken or self.broker == "unlucky":
             self.post(job)
-        if self.broker != "here":
+        if not taken:
             raise ConnectionError("broker is away")
 
     def post(self, job: Job) -> None:
@@ -133,7 +145,7 @@ class World(Books):
         held = [job for job in self.jobs.values() if job.state == State.SCHEDULED]
         due = [job for job in held if job.available_at and job.available_at <= self.now]
         expired: list[UUID] = []
-        schedule.dispatch_due(self.publish, now=self.now, expired=expired.append)
+        dispatching.dispatch_due(self.publish_all, now=self.now, expired=expired.append)
         late = {job.id for job in due if job.has_expired(self.now)}
         assert set(expired) <= late
         for job_id in expired:

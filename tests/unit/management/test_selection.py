@@ -4,13 +4,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management.base import CommandError
 
-from celery_jobman.exceptions import JobNotFound
+from celery_jobman.exceptions import BatchNotFound, JobNotFound
 from celery_jobman.management import selection
 from celery_jobman.models import Job
 from celery_jobman.states import State
-from tests.factories import finished_job, queued_job
+from tests.factories import batch, finished_job, queued_job
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +54,61 @@ def test_a_job_named_twice_is_one() -> None:
     job = queued_job(id=FIRST)
 
     assert selection.jobs([str(FIRST), "01a205ff"]) == [job]
+
+
+@pytest.mark.parametrize("reference", [str(FIRST), FIRST.hex, "01a205ff-0000", "01A205FF00"])
+def test_a_batch_is_found_by_its_id_or_the_beginning_of_it(reference: str) -> None:
+    row = batch(id=FIRST)
+    batch(id=SECOND)
+
+    assert selection.batch(reference) == row
+
+
+def test_the_beginning_of_several_batches_lists_them() -> None:
+    batch(id=FIRST)
+    batch(id=SECOND)
+
+    with pytest.raises(CommandError, match=f"several batches begin with .*:\n  {FIRST}"):
+        selection.batch("01a205ff")
+
+
+@pytest.mark.parametrize("reference", ["01a205f", "nonsense", "", "f" * 32])
+def test_what_is_no_batch_is_refused(reference: str) -> None:
+    batch(id=FIRST)
+
+    with pytest.raises(BatchNotFound):
+        selection.batch(reference)
+    with pytest.raises(JobNotFound):
+        selection.member(reference)
+
+
+def test_a_member_is_a_job_or_a_batch() -> None:
+    around = batch(total=1)
+    job = queued_job(id=FIRST, batch_id=around.id)
+    inner = batch(id=SECOND, batch_id=around.id, root_id=around.id)
+
+    assert selection.member("01a205ff00") == (job.id, around.id)
+    assert selection.member("01a205ffff") == (inner.id, around.id)
+    assert selection.member(str(around.id)) == (around.id, None)
+
+
+def test_a_user_is_found_by_name() -> None:
+    ada = User.objects.create(username="ada")
+
+    assert selection.user("ada") == ada
+    with pytest.raises(CommandError, match="there is no user 'ad'"):
+        selection.user("ad")
+
+
+def test_the_jobs_of_a_batch_are_those_inside_it_too() -> None:
+    outer = batch(total=1)
+    inner = batch(total=1, batch_id=outer.id, root_id=outer.id)
+    core = batch(total=1, batch_id=inner.id, root_id=outer.id)
+    jobs = [queued_job(batch_id=each.id) for each in (outer, inner, core)]
+    queued_job()
+
+    assert set(selection.jobs_in(outer)) == set(jobs)
+    assert set(selection.jobs_in(inner)) == set(jobs[1:])
 
 
 def test_tasks_are_found_by_their_full_name_or_its_last_part() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,11 +28,10 @@ from celery_jobman.models.database import (
     route,
     using,
 )
+from tests import databases
 from tests.factories import EARLIER, queued_job, worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pytest_django import Settings as Project
 
 pytestmark = pytest.mark.django_db
@@ -49,15 +50,6 @@ def test_the_tables_are_at_home_where_the_project_puts_them(settings: Project) -
     settings.DATABASE_ROUTERS = [f"{__name__}.ToArchive"]
 
     assert home() == using() == "archive"
-
-
-@pytest.fixture
-def side_door() -> Iterator[str]:
-    """Open the test database a second time under another alias."""
-    connections["side_door"] = connection.copy(alias="side_door")
-    yield "side_door"
-    connections["side_door"].close()
-    del connections["side_door"]
 
 
 def test_statements_follow_the_route(side_door: str) -> None:
@@ -107,6 +99,44 @@ def test_a_transaction_can_be_rolled_back() -> None:
         transaction.set_rollback(True)
 
     assert not Job.objects.exists()
+
+
+only_sqlite = pytest.mark.skipif(
+    databases.chosen() != "sqlite", reason="only SQLite locks the whole file"
+)
+
+
+@only_sqlite
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("mode", [None, "DEFERRED", "IMMEDIATE"])
+def test_on_sqlite_nobody_writes_between_what_we_read_and_what_we_write(
+    side_door: str, mode: str | None
+) -> None:
+    job = queued_job()
+    connections[side_door].settings_dict["OPTIONS"] = {"transaction_mode": mode}
+    theirs = sqlite3.connect(connection.settings_dict["NAME"], timeout=0)
+
+    with route(side_door), atomic(), closing(theirs):
+        Job.objects.get(pk=job.pk)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            theirs.execute("UPDATE jobman_job SET queue = 'theirs'")
+        Job.objects.update(queue="ours")
+
+    assert Job.objects.get(pk=job.pk).queue == "ours"
+
+
+@only_sqlite
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("mode", [None, "DEFERRED", "EXCLUSIVE"])
+def test_on_sqlite_the_projects_own_transactions_begin_as_it_says(
+    side_door: str, mode: str | None
+) -> None:
+    connections[side_door].settings_dict["OPTIONS"] = {"transaction_mode": mode}
+
+    with route(side_door), atomic():
+        Job.objects.count()
+
+    assert vars(connections[side_door])["transaction_mode"] == mode
 
 
 def test_the_databases_clock_agrees_with_its_columns() -> None:

@@ -6,6 +6,7 @@ from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
+from uuid import uuid4
 
 import pytest
 from celery import Celery
@@ -39,6 +40,25 @@ def task(app: Celery) -> Iterator[Task]:
 
     yield app.task(name="demo.add", bind=True, shared=False)(add)
     app.tasks.pop("demo.add")
+
+
+@pytest.fixture
+def plain(app: Celery) -> Iterator[Task]:
+    """Return a task whose calls make no jobs."""
+
+    def nothing(*_args: Any) -> None:
+        pass
+
+    yield app.task(name="demo.plain", shared=False, track=False)(nothing)
+    app.tasks.pop("demo.plain")
+
+
+@pytest.fixture
+def queue(app: Celery) -> Iterator[str]:
+    """Return the name of a queue that nobody else uses."""
+    name = f"q-{uuid4()}"
+    yield name
+    app.amqp.queues.pop(name, None)
 
 
 @pytest.fixture

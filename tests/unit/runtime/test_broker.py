@@ -14,6 +14,7 @@ from celery_jobman.runtime import broker
 from celery_jobman.runtime.messages import HEADER, header
 from celery_jobman.states import State
 from tests.factories import LATER, NOON, queued_job, scheduled_job
+from tests.unit.runtime.mail import messages_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,27 +29,11 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def queue(app: Celery) -> Iterator[str]:
-    """Return the name of a queue that nobody else uses."""
-    name = f"q-{uuid4()}"
-    yield name
-    app.amqp.queues.pop(name, None)
-
-
-@pytest.fixture
 def away() -> Iterator[Celery]:
     """Return an app whose broker refuses connections."""
     app = Celery("away", broker="amqp://guest:guest@127.0.0.1:1//", set_as_current=False)
     yield app
     app.close()
-
-
-def messages_in(app: Celery, queue: str) -> list[Any]:
-    with app.connection_for_read() as kombu, kombu.SimpleQueue(queue) as simple:
-        found = []
-        while simple.qsize():
-            found.append(simple.get_nowait())
-        return found
 
 
 def test_a_message_leaves_with_our_header(app: Celery, task: Task, queue: str) -> None:

@@ -10,16 +10,16 @@ from celery.app.task import Context
 from celery.exceptions import Ignore
 from django.db import OperationalError
 
-from celery_jobman.core import attempts
+from celery_jobman.core import attempts, behind
 from celery_jobman.core.endings import Ending
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Job, Outcome
-from celery_jobman.runtime import connection, execution, identity, supervisor
+from celery_jobman.runtime import connection, execution, identity, settling, supervisor
 from celery_jobman.runtime.messages import HEADER, header
 from celery_jobman.runtime.running import current_job
 from celery_jobman.runtime.running import running as run
 from celery_jobman.states import State
-from tests.factories import LATER, queued_job, running_job, unsaved_job
+from tests.factories import LATER, blocked_job, queued_job, running_job, unsaved_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,6 +111,22 @@ def test_a_message_without_a_job_is_adopted(receive: Callable[..., Task]) -> Non
     row = job.row
     assert (row.task_id, row.state, row.attempt, row.eager) == ("foreign", State.RUNNING, 1, False)
     assert job.request.headers[HEADER]["job"] == str(row.id)
+
+
+def test_a_link_whose_publisher_does_not_know_its_task_becomes_its_row(
+    receive: Callable[..., Task],
+) -> None:
+    last = blocked_job(delivery=0)
+    waiting = blocked_job(delivery=0, task_id="foreign", follows_id=last.id)
+    rest = {"task": "demo.add", "args": [], "options": {behind.KEY: str(last.id)}}
+
+    job = execution.begin(receive(parent_id="someone", chain=[rest]))
+    settling.settle(job, FAILURE)
+
+    assert (job.id, job.row.state, job.row.delivery) == (waiting.id, State.FAILED, 1)
+    assert job.row.next_id == last.id
+    last.refresh_from_db()
+    assert (last.state, last.stopped_by) == (State.SKIPPED, waiting.id)
 
 
 def test_a_foreign_message_that_comes_again_is_dropped(receive: Callable[..., Task]) -> None:

@@ -13,9 +13,17 @@ from django.utils import timezone
 
 from celery_jobman.core import redelivery, rescue
 from celery_jobman.models import Job, Queue, Worker
-from celery_jobman.runtime import broker, results
+from celery_jobman.runtime import broker, keeping, results
 from celery_jobman.states import State
-from tests.factories import EARLIER, queued_job, running_job, scheduled_job, worker
+from tests.factories import (
+    EARLIER,
+    batch,
+    blocked_job,
+    queued_job,
+    running_job,
+    scheduled_job,
+    worker,
+)
 
 if TYPE_CHECKING:
     from pytest_django import Settings as Project
@@ -29,7 +37,13 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("inbox")]
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     """Let messages go nowhere."""
     messages: list[Job] = []
+
+    def take(jobs: list[Job]) -> tuple[int, None]:
+        messages.extend(jobs)
+        return len(jobs), None
+
     monkeypatch.setattr(broker, "publish", messages.append)
+    monkeypatch.setattr(broker, "publish_all", take)
     return messages
 
 
@@ -69,6 +83,28 @@ def test_it_dispatches_what_is_due(keeper: Keeping, sent: list[Job]) -> None:
     keeper.dispatch()
 
     assert sent == [job]
+
+
+def test_it_dispatches_slice_by_slice(
+    keeper: Keeping, sent: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "SLICE", 2)
+    for _ in range(5):
+        scheduled_job(available_at=timezone.now())
+
+    keeper.dispatch()
+
+    assert len(sent) == 5
+
+
+def test_it_goes_on_with_what_others_have_begun(keeper: Keeping, sent: list[Job]) -> None:
+    row = batch(total=1, opening=True)
+    blocked_job(batch_id=row.id)
+
+    keeper.run_errands()
+    keeper.dispatch()
+
+    assert len(sent) == 1
 
 
 def test_it_tells_celery_of_what_expired(
@@ -322,6 +358,6 @@ def test_every_duty_has_its_period(keeper: Keeping, settings: Project) -> None:
     periods = {duty.__name__: period for duty, period in keeper._duties()}
 
     assert periods == {
-        "beat": 7, "dispatch": 2, "rescue": 3, "redeliver": 5.0, "enforce": 1.0,
+        "beat": 7, "dispatch": 2, "run_errands": 2, "rescue": 3, "redeliver": 5.0, "enforce": 1.0,
         "note_queues": 30.0,
     }  # fmt: skip

@@ -36,6 +36,12 @@ def job(running: Running) -> RunningJob:
     return job
 
 
+@pytest.fixture
+def eager(running: Running) -> RunningJob:
+    """Return a job that runs eagerly."""
+    return running(running_job(), is_eager=True)
+
+
 def messages() -> list[str]:
     return list(LogLine.objects.order_by("id").values_list("message", flat=True))
 
@@ -79,14 +85,6 @@ def test_a_body_out_of_patience_or_claim_is_interrupted(
 
 def test_the_row_is_read_once_a_second(job: RunningJob, budget: Budget) -> None:
     job.news_at = time.monotonic()
-
-    with budget(0):
-        supervisor._look(job)
-
-
-def test_an_eager_job_is_not_watched(running: Running, budget: Budget) -> None:
-    job = running(running_job(), is_eager=True)
-    job.news_at -= LONG_AGO
 
     with budget(0):
         supervisor._look(job)
@@ -201,6 +199,20 @@ def test_the_thread_attends_to_what_runs_and_sleeps_while_nothing_does(
         wait_until(lambda: attended)
 
     wait_until(lambda: not asleep.is_set())
+    assert set(attended) == {job}
+
+
+def test_an_eager_job_is_left_alone_and_keeps_nothing_awake(
+    job: RunningJob, eager: RunningJob, attended: list[RunningJob]
+) -> None:
+    asleep = supervisor._awake
+    with running.running(eager):
+        with running.running(job):
+            supervisor.wake()
+            supervisor.hurry()
+            wait_until(lambda: attended)
+        wait_until(lambda: not asleep.is_set())
+
     assert set(attended) == {job}
 
 

@@ -3,20 +3,25 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
 from celery import chain
 
 from celery_jobman.exceptions import JobNotFound, UnknownTask
-from celery_jobman.models import Attempt, Job
+from celery_jobman.models import Attempt, Job, LogLine
+from celery_jobman.runtime import supervisor
 from celery_jobman.states import State
 from celery_jobman.testing import run_job, run_jobs
 from tests import factories
 from tests.celery_app import app
 
 pytestmark = pytest.mark.django_db
+
+logger = logging.getLogger(__name__)
 
 
 @app.task(name="inline.add")
@@ -49,6 +54,16 @@ def persistent(self: Any) -> int:
     return int(self.request.retries)
 
 
+@app.task(bind=True, name="inline.watched")
+def watched(self: Any) -> str:
+    logger.warning("a line")
+    self.progress(1, 2)
+    look = Thread(target=supervisor._look_around)
+    look.start()
+    look.join()
+    return str(self.step("after it", lambda: "done"))
+
+
 def test_what_waits_is_run() -> None:
     add.delay(1, 2)
     add.delay(3, 4)
@@ -56,6 +71,13 @@ def test_what_waits_is_run() -> None:
     ran = run_jobs()
 
     assert [(job.state, job.return_value) for job in ran] == [("succeeded", 3), ("succeeded", 7)]
+
+
+def test_the_thread_that_watches_a_workers_jobs_leaves_them_alone() -> None:
+    job = run_job(watched.delay())
+
+    assert (job.state, job.return_value) == ("succeeded", "done")
+    assert [line.message for line in LogLine.objects.filter(job_id=job.pk)] == ["a line"]
 
 
 def test_nothing_is_run_when_nothing_waits() -> None:

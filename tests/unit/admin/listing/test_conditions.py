@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -13,6 +14,8 @@ from celery_jobman.states import State
 from tests.factories import EARLIER, finished_job, queued_job, running_job, scheduled_job, worker
 
 pytestmark = pytest.mark.django_db
+
+BATCH = UUID("01a205ff-0000-7000-8000-000000000001")
 
 
 def found(text: str) -> list[Job]:
@@ -65,6 +68,8 @@ def test_beginnings_are_still_found_when_there_are_too_many_tasks(
     [
         ("queue:mails", {"queue": "mails"}),
         ("fingerprint:abc", {"fingerprint": "abc"}),
+        (f"batch:{BATCH}", {"batch_id": BATCH}),
+        (f"batch:{BATCH.hex} fingerprint:abc", {"batch_id": BATCH, "fingerprint": "abc"}),
         ("error:SMTPError", {"error_class": "smtplib.SMTPError"}),
         ("error:smtplib.SMTPError", {"error_class": "smtplib.SMTPError"}),
         ("error:ValueError", {"error_class": "ValueError"}),
@@ -75,7 +80,8 @@ def test_beginnings_are_still_found_when_there_are_too_many_tasks(
 )
 def test_terms_find_what_they_name(text: str, fields: dict[str, object]) -> None:
     job = queued_job(**fields)
-    queued_job(tags=["nightly-not"], error_class="my.NotSMTPError")
+    queued_job(tags=["nightly-not"], error_class="my.NotSMTPError", batch_id=uuid7())
+    queued_job(role="then", batch_id=BATCH)
 
     assert found(text) == [job]
 

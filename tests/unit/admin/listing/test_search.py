@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
 from celery_jobman.admin.listing.search import BARE, READERS, Span, Term, parse
+
+BATCH = UUID("01a205ff-0000-7000-8000-000000000001")
 
 
 @pytest.mark.parametrize(
@@ -20,6 +23,7 @@ from celery_jobman.admin.listing.search import BARE, READERS, Span, Term, parse
         ("tag:a:b", [Term("tag", "a:b")]),
         ("state:Failed", [Term("state", "failed")]),
         ("state:retrying", [Term("state", "retrying")]),
+        (f"batch:{BATCH}", [Term("batch", BATCH)]),
         ("error:shop.errors.Bad", [Term("error", "shop.errors.Bad")]),
         ("before:2026-01-31", [Term("before", datetime(2026, 1, 31, tzinfo=UTC))]),
         ("after:2026-01-31T12:30", [Term("after", datetime(2026, 1, 31, 12, 30, tzinfo=UTC))]),
@@ -53,6 +57,7 @@ def test_an_unknown_qualifier_is_named_together_with_the_known_ones() -> None:
         "ran:>30",
         "ran:>9999999d",
         "task:",
+        "batch:nightly",
         'queue:""',
     ],
 )

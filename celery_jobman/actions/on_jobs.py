@@ -1,9 +1,4 @@
-"""What people do to jobs, from any door: Python, the admin, the command line.
-
-Each function performs one verb of :mod:`celery_jobman.core`, sends the message that follows
-from it, and leaves an audit row that says who did it and why.  ``actor`` is a user, a name, or
-None for the operating system's user.
-"""
+"""What people do to jobs; see :mod:`celery_jobman.actions`."""
 
 from __future__ import annotations
 
@@ -15,6 +10,7 @@ from django.utils import timezone
 
 from celery_jobman.core import (
     cancellation,
+    dispatching,
     forks,
     jobs,
     priorities,
@@ -22,12 +18,11 @@ from celery_jobman.core import (
     rescheduling,
     rescue,
     retries,
-    schedule,
     workers,
 )
 from celery_jobman.core.terms import Terms
 from celery_jobman.models.database import using
-from celery_jobman.runtime import broker, results, signatures
+from celery_jobman.runtime import broker, hinting, results, signatures
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -38,24 +33,6 @@ if TYPE_CHECKING:
     from celery_jobman.core.rescue import Rescued
     from celery_jobman.core.retries import Plan
     from celery_jobman.models.job import JobQuerySet
-
-__all__ = [
-    "cancel",
-    "change_priority",
-    "dispatch",
-    "find",
-    "forget",
-    "forget_workers",
-    "fork",
-    "plan_retry",
-    "prune",
-    "replay_skipped",
-    "reschedule",
-    "rescue_lost",
-    "retry",
-    "retry_from",
-    "trim",
-]
 
 find = jobs.find
 plan_retry = retries.plan
@@ -253,8 +230,8 @@ def trim(jobs: JobQuerySet, *, logs_only: bool = False, actor: Any = None, reaso
 
 def dispatch(*, limit: int = 500) -> int:
     """Give the broker the scheduled jobs that are due; return how many messages were sent."""
-    return schedule.dispatch_due(
-        broker.publish, now=timezone.now(), limit=limit, expired=results.cancelled
+    return dispatching.dispatch_due(
+        broker.publish_all, now=timezone.now(), limit=limit, expired=results.cancelled
     )
 
 
@@ -267,4 +244,4 @@ def rescue_lost(*, limit: int = 500) -> list[Rescued]:
 
 def _send(job_id: UUID) -> None:
     """Give the broker a job that was just scheduled, once that is committed, if it is due."""
-    transaction.on_commit(partial(broker.send_if_due, job_id), using=using())
+    transaction.on_commit(partial(hinting.send_if_due, job_id), using=using())

@@ -1,0 +1,1 @@
+"""The pages of one batch: what it holds, its verbs, and its graph."""

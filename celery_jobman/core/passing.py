@@ -1,0 +1,129 @@
+"""Passing: the result of one link becomes the first argument of the next.
+
+A result is passed on as the JSON text that it is stored as: it is spliced into the arguments of
+what follows, never decoded on the way, so that whatever Celery's JSON knows arrives unchanged.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from celery_jobman.conf import settings
+from celery_jobman.exceptions import ResultTooLarge
+from celery_jobman.models import Batch, Job
+from celery_jobman.models.batch import SEQUENCES
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+#: What follows a link that has no result to pass on is given this.
+NULL = "null"
+
+_COLUMNS = ("position", "state", "result", "args", "own_args", "allow_failure")
+
+
+def prefixed(args: str, value: str) -> str:
+    """Return the JSON text of a list with one more value, itself JSON text, before the rest."""
+    rest = args.strip()[1:]
+    return f"[{value}{'' if rest.strip() == ']' else ', '}{rest}"
+
+
+def takes_result(link_id: UUID) -> bool:
+    """Whether a link is given the result of what it follows; a batch hands it to its members."""
+    found = Job.objects.filter(pk=link_id).values_list("takes_result", flat=True).first()
+    return found is not False
+
+
+def value_of(link_id: UUID | None) -> str | None:
+    """Return the JSON text that a link that has ended well passes on.
+
+    A job passes its result; one whose failure is allowed passes what it was given itself; a
+    batch passes the list of what its elements pass.
+
+    Returns:
+        None when there is no such link.
+
+    Raises:
+        ResultTooLarge: It has more characters than ``JOBMAN["RESULT_LIMIT"]``.
+    """
+    if link_id is None:
+        return None
+    job = Job.objects.filter(pk=link_id).only(*_COLUMNS).first()
+    value = value_of_batch(link_id) if job is None else _value_of_job(job)
+    return checked(value, link_id)
+
+
+def checked(value: str, link_id: UUID) -> str:
+    """Return a result that is small enough to be passed on.
+
+    Raises:
+        ResultTooLarge: It has more characters than ``JOBMAN["RESULT_LIMIT"]``.
+    """
+    if len(value) > settings().result_limit:
+        raise ResultTooLarge(link_id, len(value), settings().result_limit)
+    return value
+
+
+def _value_of_job(job: Job) -> str:
+    if job.state == State.SUCCEEDED:
+        return job.result or NULL
+    return given_to(job) if job.allow_failure else NULL
+
+
+def given_to(job: Job) -> str:
+    """Return the result that a job was given as its first argument; null if none."""
+    if job.own_args is None:
+        return NULL
+    rest = job.own_args.strip()[1:]
+    tail = len(rest) if rest.strip() == "]" else len(rest) + len(", ")
+    return job.args[1 : len(job.args) - tail]
+
+
+def value_of_batch(batch_id: UUID) -> str:
+    """Return the JSON text that a batch that has ended well passes on.
+
+    Raises:
+        ResultTooLarge: It has more characters than ``JOBMAN["RESULT_LIMIT"]``.
+    """
+    limit, parts, size = settings().result_limit, [], 0
+    for part in _parts(batch_id):
+        parts.append(part)
+        size += len(part) + len(", ")
+        if size > limit:
+            raise ResultTooLarge(batch_id, size, limit)
+    is_sequence = Batch.objects.filter(pk=batch_id, kind__in=SEQUENCES).exists()
+    return parts[0] if is_sequence and parts else f"[{', '.join(parts)}]"
+
+
+def _parts(batch_id: UUID) -> Iterator[str]:
+    """Yield what the elements of a batch pass on, in their order."""
+    last = {"next_id": None}
+    jobs = Job.objects.members_of(batch_id).filter(**last)
+    parts = [
+        (job.position or 0, job.id, _value_of_job(job)) for job in jobs.only(*_COLUMNS).iterator()
+    ]
+    nested = Batch.objects.filter(batch_id=batch_id, **last).values_list("position", "id", "state")
+    for position, inner, state in nested:
+        part = value_of_batch(inner) if state == State.SUCCEEDED else NULL
+        parts.append((position or 0, inner, part))
+    return (part for _, _, part in sorted(parts))
+
+
+def value_for(batch: Batch) -> str | None:
+    """Return what the first links of a batch are given; None when nothing is."""
+    source = _source(batch)
+    return None if source is None else value_of(source)
+
+
+def is_fed(batch: Batch) -> bool:
+    """Whether the first links of a batch are given something."""
+    return _source(batch) is not None
+
+
+def _source(batch: Batch) -> UUID | None:
+    """Return the link that a batch, or one of those around it, follows."""
+    while batch.follows_id is None and batch.batch_id is not None:
+        batch = Batch.objects.only("follows_id", "batch_id").get(pk=batch.batch_id)
+    return batch.follows_id

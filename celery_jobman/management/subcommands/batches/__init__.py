@@ -1,0 +1,1 @@
+"""The verbs behind ``manage.py jobman batch``."""

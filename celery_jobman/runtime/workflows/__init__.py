@@ -1,0 +1,1 @@
+"""Durable workflows: Celery's call shapes, rows from the start, joined by the database."""

@@ -1,0 +1,233 @@
+"""Planting: a flow becomes rows, in order, as many as there are, one after the other."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from celery import current_app
+from django.utils import timezone
+
+from celery_jobman.core import batches, callbacks, passing
+from celery_jobman.core.redaction import preview
+from celery_jobman.exceptions import PlainTask, UnknownTask
+from celery_jobman.models import Batch, Job
+from celery_jobman.models.ids import uuid7
+from celery_jobman.runtime import connection, messages, registry
+from celery_jobman.runtime.task import JobTask, is_recorded
+from celery_jobman.runtime.workflows.flows import Flow
+from celery_jobman.runtime.workflows.live import LiveBatch
+from celery_jobman.runtime.workflows.members import links_of
+from celery_jobman.runtime.workflows.moulds import Moulds
+from celery_jobman.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from celery.canvas import Signature
+
+    from celery_jobman.core.batches import Row
+    from celery_jobman.models import Role
+
+#: Options that put off the beginning, and are no member's business.
+BEGINNING = ("countdown", "eta")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Soil:
+    """Where members are written: the batch around them, and what it gives them."""
+
+    batch: Batch
+    now: datetime
+    #: Its first links may begin.
+    is_open: bool
+    #: Its first links are given the result of something.
+    is_fed: bool = False
+    #: Arguments of the dispatch, for first links.
+    args: tuple[Any, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    #: When the first links may begin, if later than now.
+    start: datetime | None = None
+    moulds: Moulds = field(default_factory=Moulds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where in its element a link stands."""
+
+    id: UUID
+    position: int
+    before: UUID | None
+    after: UUID | None
+
+
+def dispatch(flow: Flow, args: tuple[Any, ...]) -> LiveBatch:
+    """Write a flow; see :meth:`celery_jobman.runtime.workflows.flows.Flow.dispatch`."""
+    now = timezone.now()
+    root = _root(flow, now)
+    start = messages.due(dict(flow.options), now)
+    soil = Soil(
+        batch=root,
+        now=now,
+        is_open=True,
+        args=args,
+        options=_of_members(flow, {}),
+        start=start,
+    )
+    root.options = _kept(soil.options)
+    with connection.enqueueing():
+        batches.enqueue(root, plant(flow.elements, soil), now=now)
+    return LiveBatch(root.id)
+
+
+def add(batch: Batch, members: Iterable[Any]) -> int:
+    """Write further members of a batch; return how many.
+
+    The errors are those of :func:`dispatch` and of :func:`celery_jobman.core.batches.add`.
+    """
+    now = timezone.now()
+    is_open = batch.state != State.BLOCKED
+    soil = Soil(
+        batch=batch,
+        now=now,
+        is_open=is_open,
+        is_fed=not is_open and passing.is_fed(batch),
+        options=json.loads(batch.options),
+    )
+    with connection.enqueueing():
+        return batches.add(batch.id, plant(members, soil, batch.total), now=now)
+
+
+def plant(elements: Iterable[Any], soil: Soil, start: int = 0) -> Iterator[Row]:
+    """Yield the rows of elements, a batch always after its members."""
+    for position, element in enumerate(elements, start):
+        yield from _sequence(list(links_of(element)), position, soil)
+
+
+def _sequence(links: list[Any], position: int, soil: Soil) -> Iterator[Row]:
+    ids = [uuid7() for _ in links]
+    around = [None, *ids, None]
+    for index, link in enumerate(links):
+        place = Place(
+            id=ids[index], position=position, before=around[index], after=around[index + 2]
+        )
+        here = soil if index == 0 else replace(soil, is_open=False, is_fed=True, args=())
+        if isinstance(link, Flow):
+            yield from _nested(link, place, here)
+        else:
+            yield _job(link, place, here)
+
+
+def _nested(flow: Flow, place: Place, soil: Soil) -> Iterator[Row]:
+    batch = Batch(id=place.id, root_id=soil.batch.root_id, batch_id=soil.batch.id)
+    batch.position, batch.follows_id, batch.next_id = place.position, place.before, place.after
+    batch.allow_failure = flow.allow_failure
+    _describe(batch, flow, soil.now)
+    batch.owner_id = batch.owner_id or soil.batch.owner_id
+    batch.state = State.RUNNING if soil.is_open else State.BLOCKED
+    batch.started_at = soil.now if soil.is_open else None
+    options = _of_members(flow, soil.options)
+    batch.options = _kept(options)
+    for row in plant(flow.elements, replace(soil, batch=batch, options=options)):
+        batch.total += row.batch_id == batch.id
+        yield row
+    batch.pending = batch.total
+    batch.opening = soil.is_open and not batch.total  # somebody must close it
+    yield batch
+
+
+def _root(flow: Flow, now: datetime) -> Batch:
+    batch = Batch(state=State.RUNNING)
+    batch.root_id = batch.id
+    _describe(batch, flow, now)
+    return batch
+
+
+def _describe(batch: Batch, flow: Flow, now: datetime) -> None:
+    batch.kind, batch.name, batch.tags = flow.kind, flow.name, list(flow.tags)
+    batch.owner_id = getattr(flow.owner, "pk", flow.owner)
+    batch.allow_failures, batch.on_failure = flow.allow_failures, flow.on_failure
+    templates = {
+        str(role): [callbacks.template(_callback(each, flow, role)) for each in signatures]
+        for role, signatures in flow.callbacks.items()
+    }
+    batch.callbacks = json.dumps(templates, default=str)
+    batch.told_at = now if templates.get("progress") else None
+
+
+def _of_members(flow: Flow, outer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a flow's members: its own, and those of what it is in."""
+    own = {name: value for name, value in flow.options.items() if name not in BEGINNING}
+    tags = [*outer.get("tags", ()), *flow.tags]
+    owner = getattr(flow.owner, "pk", flow.owner) or outer.get("owner")
+    return {
+        **outer,
+        **own,
+        **({"tags": tags} if tags else {}),
+        **({"owner": owner} if owner else {}),
+    }
+
+
+def _kept(options: Mapping[str, Any]) -> str:
+    return json.dumps(dict(options), default=str)
+
+
+def _callback(signature: Signature, flow: Flow, role: Role) -> Job:
+    """Return an unsaved job of which a template is made."""
+    told = 0 if signature.immutable else callbacks.TOLD[role]
+    args, kwargs = (*[None] * told, *(signature.args or ())), dict(signature.kwargs or {})
+    options = {**_of_members(flow, {}), **(signature.options or {})}
+    job = Moulds().job(_task(signature, options), args, kwargs, options)
+    job.args = _without_first(job.args, told)
+    job.takes_result = not signature.immutable
+    return job
+
+
+def _job(signature: Signature, place: Place, soil: Soil) -> Job:
+    options = {**soil.options, **(signature.options or {})}
+    allow_failure = bool(options.pop("allow_failure", False))
+    fed = soil.is_fed and not signature.immutable
+    given = () if signature.immutable or not soil.is_open else soil.args
+    args = (*((None,) if fed else ()), *given, *(signature.args or ()))
+    delay = options.pop("countdown", None) if not soil.is_open else None
+    own_id = options.get("task_id")
+    task = _task(signature, options)
+    job = soil.moulds.job(task, args, dict(signature.kwargs or {}), options)
+    if fed:
+        job.args = _without_first(job.args)
+        job.preview = preview(*job.arguments)
+    job.id, job.task_id = place.id, own_id or str(place.id)
+    job.root_id, job.batch_id = str(soil.batch.root_id), soil.batch.id
+    job.position, job.follows_id, job.next_id = place.position, place.before, place.after
+    job.allow_failure, job.takes_result = allow_failure, fed
+    job.delay = timedelta(seconds=float(delay)) if delay else None
+    _begin(job, soil)
+    return job
+
+
+def _begin(job: Job, soil: Soil) -> None:
+    if not soil.is_open:
+        job.state = State.BLOCKED
+        return
+    moments = [moment for moment in (job.available_at, soil.start) if moment]
+    job.state, job.available_at = State.SCHEDULED, max(moments, default=soil.now)
+
+
+def _without_first(args: str, number: int = 1) -> str:
+    """Return arguments without those that stood for what is not known yet."""
+    return json.dumps(json.loads(args)[number:])
+
+
+def _task(signature: Signature, options: Mapping[str, Any]) -> JobTask:
+    name = signature.task
+    task = (signature.app or current_app).tasks.get(name) or registry.find(name)
+    if task is None:
+        raise UnknownTask(name)
+    recorded = is_recorded(task, signature.kwargs) and options.get("track", True)
+    if not isinstance(task, JobTask) or not recorded:
+        raise PlainTask(name)
+    return task

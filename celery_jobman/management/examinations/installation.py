@@ -71,7 +71,11 @@ def clock() -> datetime:
 
 def system_checks() -> Iterator[Finding]:
     """Say what the package's own system checks found."""
-    found = [message for message in checks.run_checks() if str(message.id).startswith("jobman.")]
+    found = [
+        message
+        for message in checks.run_checks()
+        if str(message.id).startswith("jobman.") and not message.is_silenced()
+    ]
     for message in found:
         yield wrong(str(message.msg), message.hint or f"see {message.id}")
     if not found:

@@ -114,6 +114,15 @@ def test_settings_that_do_not_go_together(settings: Project) -> None:
     assert "15 seconds" in finding.fix
 
 
+def test_settings_that_the_project_wants_to_hear_no_more_of(settings: Project) -> None:
+    settings.JOBMAN = {"HEARTBEAT": 5, "WORKER_LOST_AFTER": 6}
+    settings.SILENCED_SYSTEM_CHECKS = ["jobman.W001", "jobman.W002"]
+
+    (finding,) = installation.system_checks()
+
+    assert finding.verdict == "ok"
+
+
 def test_a_project_that_does_not_load_its_celery_app(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(celery_installation, "app_name", lambda: None)
 

@@ -10,6 +10,7 @@ from celery_jobman.admin.batch import bar
 from celery_jobman.admin.batch.naming import badge, kind_of
 from celery_jobman.admin.page.progress import ENOUGH_PERCENT, ENOUGH_TIME, ESTIMATING, left
 from celery_jobman.insight.wording import done_of, number
+from celery_jobman.models import Batch, Job
 from celery_jobman.models.batch import Stopping
 from celery_jobman.states import State
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from celery_jobman.admin.badges import Badge
     from celery_jobman.admin.batch.regions import Subject
-    from celery_jobman.models import Batch
 
 
 class Key(NamedTuple):
@@ -28,6 +28,9 @@ class Key(NamedTuple):
     badge: Badge
     number: str
 
+
+#: Members that run are counted up to here: there are as many as there are processes.
+MOST = 10_000
 
 #: What becomes of the members that wait, while a batch is being ended.
 ENDING = {
@@ -40,7 +43,7 @@ ENDING = {
 def header(subject: Subject) -> dict[str, Any]:
     """Return the state, how much is done, and the bar."""
     batch = subject.batch
-    counts = bar.counts_of(batch)
+    counts = bar.counts_of(batch).of_which_run(running(batch))
     return {
         "badge": badge(batch),
         "word": str(State(batch.state).label),
@@ -51,6 +54,14 @@ def header(subject: Subject) -> dict[str, Any]:
         "bar": bar.svg(counts, batch.pk) if counts.total else "",
         "legend": legend(batch, counts),
     }
+
+
+def running(batch: Batch) -> int:
+    """Return how many members run; of more than :data:`MOST` it is that many."""
+    if not batch.pending:
+        return 0
+    members = (Job.objects.members_of(batch.pk), Batch.objects.filter(batch_id=batch.pk))
+    return sum(rows.filter(state=State.RUNNING)[:MOST].count() for rows in members)
 
 
 def legend(batch: Batch, counts: bar.Counts) -> list[Key]:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from celery_jobman.admin.access import Deed
 from celery_jobman.admin.badges import Badge
-from celery_jobman.admin.batch.bar import PENDING, SEGMENTS, counts_of
+from celery_jobman.admin.batch.bar import KEPT, PENDING, SEGMENTS, counts_of
 from celery_jobman.admin.listing.rows import SHOWN, light
 from celery_jobman.admin.page.wire import visible
 from celery_jobman.admin.reading import as_uuid
@@ -61,7 +61,7 @@ class Member(NamedTuple):
 def chosen(subject: Subject) -> str:
     """Return which members are shown: those asked for, else those that matter most."""
     asked = subject.request.GET.get(SHOW, "")
-    if asked == ALL or asked in SEGMENTS:
+    if asked == ALL or asked in KEPT:
         return asked
     batch = subject.batch
     return "failed" if batch.failed else PENDING if batch.pending else ALL
@@ -91,8 +91,8 @@ def query(values: dict[str, str]) -> str:
 def _tabs(subject: Subject, show: str) -> Iterator[Tab]:
     counts = counts_of(subject.batch)
     yield Tab(query({SHOW: ALL}), show == ALL, None, _("All"), number(counts.total))
-    for name, count in counts._asdict().items():
-        word, look = SEGMENTS[name]
+    for name in KEPT:
+        (word, look), count = SEGMENTS[name], getattr(counts, name)
         if count or show == name:
             badge = Badge(*look, str(word))
             yield Tab(query({SHOW: name}), show == name, badge, badge.word, number(count))
@@ -124,7 +124,7 @@ def _kinds(subject: Subject) -> Iterator[QuerySet[Any]]:
 
 def _states(batch: Batch, show: str) -> Iterable[str]:
     """Return the states to look at; none of which the batch knows that there are no members."""
-    names = [name for name in SEGMENTS if show in {name, ALL} and getattr(batch, name)]
+    names = [name for name in KEPT if show in {name, ALL} and getattr(batch, name)]
     for name in names:
         yield from UNFINISHED if name == PENDING else (name,)
 

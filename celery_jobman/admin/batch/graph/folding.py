@@ -129,11 +129,11 @@ class Folder:
         first = rows[0]
         name = _named(first) if isinstance(first, Batch) else self._called(first)
         counts = bar.counted(row.state for row in rows)
-        show = "failed" if counts.failed else bar.PENDING if counts.pending else "all"
+        show = "failed" if counts.failed else bar.PENDING if counts.unfinished else "all"
         page = self.subject.batches.page(first.batch_id)
         return Node(
             name=name,
-            badge=_overall(counts, running=any(row.state == State.RUNNING for row in rows)),
+            badge=_overall(counts),
             note=_shortly(counts),
             said=f"{name}, {_at_length(counts)}",
             href=f"{page}?show={show}#jm-members",
@@ -186,14 +186,14 @@ def _ending(rows: Sequence[Row]) -> Ending:
     return Ending(all(row.state in FINAL for row in rows), max(ends, default=None))
 
 
-def _overall(counts: Counts, *, running: bool) -> Badge:
+def _overall(counts: Counts) -> Badge:
     """Return the badge of many: of the state that matters most."""
     if counts.failed:
         return of_state(State.FAILED)
-    if running:
+    if counts.running:
         return of_state(State.RUNNING)
-    if counts.pending:
-        return of_state(State.BLOCKED if counts.pending == counts.total else State.RUNNING)
+    if counts.unfinished:
+        return of_state(State.BLOCKED if counts.unfinished == counts.total else State.RUNNING)
     found = [state for state in (State.CANCELLED, State.SKIPPED) if getattr(counts, state.value)]
     return of_state(found[0] if found else State.SUCCEEDED)
 
@@ -211,5 +211,5 @@ def _at_length(counts: Counts) -> str:
     """Return counts for a node's name: ``812 of 1,000 succeeded, 3 failed``."""
     values = {"done": number(counts.succeeded), "total": number(counts.total)}
     text = _("%(done)s of %(total)s succeeded") % values
-    rest = counts._replace(succeeded=0, pending=0)
+    rest = counts._replace(succeeded=0, running=0, waiting=0, pending=0)
     return f"{text}, {bar.told(rest)}" if any(rest) else text

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from celery_jobman.admin.batch.bar import Counts, counted, segments, svg, told
 from celery_jobman.states import State
 
-COUNTS = st.builds(Counts, *[st.integers(0, 10**7)] * 5)
+COUNTS = st.builds(Counts, *[st.integers(0, 10**7)] * 7)
 
 
 @given(COUNTS)
@@ -27,13 +27,26 @@ def test_one_of_a_million_is_seen() -> None:
 
 
 def test_the_bar_says_its_numbers() -> None:
-    assert told(Counts(9_874, 31, 0, 0, 95)) == "9,874 succeeded, 31 failed, 95 pending"
+    assert told(Counts(9_874, 31, pending=95)) == "9,874 succeeded, 31 failed, 95 pending"
     assert told(Counts()) == "no members"
     assert 'aria-label="1 cancelled, 2 skipped"' in svg(Counts(0, 0, 1, 2), "x")
 
 
 def test_states_are_counted_as_a_batch_counts_them() -> None:
-    assert counted(State) == Counts(1, 1, 1, 1, pending=4)
+    assert counted(State) == Counts(1, 1, 1, 1, running=1, waiting=3)
+
+
+@pytest.mark.parametrize(("running", "words"), [(0, "95 waiting"), (2, "2 running, 93 waiting")])
+def test_those_that_run_are_told_from_those_that_wait(running: int, words: str) -> None:
+    assert told(Counts(1, pending=95).of_which_run(running)) == f"1 succeeded, {words}"
+
+
+def test_no_more_run_than_the_batch_says_are_pending() -> None:
+    assert Counts(pending=2).of_which_run(3) == Counts(running=2)
+
+
+def test_what_runs_is_drawn_half_as_high() -> None:
+    assert 'class="jm-seg-running" x="0.00%" width="100.00%" y="25%"' in svg(Counts(running=1), 1)
 
 
 def test_failures_are_told_by_a_pattern_too() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from celery_jobman.admin.batch import members
-from celery_jobman.admin.batch.bar import SEGMENTS
+from celery_jobman.admin.batch.bar import KEPT
 from celery_jobman.states import State
 from tests.factories import begun_batch, member, nested
 
@@ -43,7 +43,7 @@ def test_the_tabs_tell_what_the_batch_counts(seen_by: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", SEGMENTS)
+@pytest.mark.parametrize("name", KEPT)
 def test_a_tab_shows_as_many_members_as_it_tells(seen_by: Any, name: str) -> None:
     whole = a_bit_of_all()
     subject = seen_by(whole, f"show={name}")

@@ -31,6 +31,10 @@ KEY = "jobman_row"
 NEXT = "jobman_next"
 #: Signatures that consist of others.
 COMPOSED = frozenset({"celery.chain", "celery.group", "celery.chord"})
+#: What of a message ties its job to others: what waits behind it, and who counts its end.
+BINDINGS = ("chain", "chord", "group_id", "group_index", NEXT)
+#: What of a message is called when its job has ended.
+CALLBACKS = ("link", "link_error")
 #: Rows moved by one statement.
 SLICE = 500
 #: What a link that arrives has, and its row had not: the result that it takes, and whatever
@@ -74,6 +78,33 @@ def rows_after(options: Mapping[str, Any], *, chords: bool = True) -> Iterator[s
     chain = list(reversed(options.get("chain") or ()))  # Celery keeps it in reverse
     parts = [chain, options.get("link"), options.get("chord") if chords else None]
     yield from rows_in(parts, chords=chords)
+
+
+def alone(message: str) -> str:
+    """Return a job's message for a job like it that no workflow waits for.
+
+    Nothing waits behind that job, no chord counts it, and its callbacks are calls of their own.
+    """
+    options = {k: v for k, v in json.loads(message).items() if k not in BINDINGS}
+    return json.dumps({k: _unnamed(v) if k in CALLBACKS else v for k, v in options.items()})
+
+
+def _unnamed(given: Any) -> Any:
+    """Return a signature, or a list of such, that names neither a row nor a task's id."""
+    if isinstance(given, list):
+        return [_unnamed(each) for each in given]
+    if not isinstance(given, dict) or "task" not in given:
+        return given
+    carried = {*CALLBACKS, *BINDINGS}
+    options = {
+        k: _unnamed(v) if k in carried else v
+        for k, v in (given.get("options") or {}).items()
+        if k not in {KEY, "task_id"}
+    }
+    kwargs = given.get("kwargs") or {}
+    if given["task"] in COMPOSED:
+        kwargs = {k: _unnamed(v) for k, v in kwargs.items()}
+    return {**given, "kwargs": kwargs, "options": options}
 
 
 def rows_behind(message: str, *, chords: bool = True) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError
 
-from celery_jobman.core import actions, retries, transitions
+from celery_jobman.core import actions, behind, retries, transitions
 from celery_jobman.core.redaction import preview
 from celery_jobman.exceptions import JobNotFound
 from celery_jobman.models import Job, Step, StepState
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: What a fork takes over from its original.
 INHERITED = (
-    "task", "label", "queue", "priority", "args", "kwargs", "preview", "message",
+    "task", "label", "queue", "priority", "args", "kwargs", "preview",
     "declared_steps", "max_attempts", "owner_id", "tags", "attribs",
 )  # fmt: skip
 
@@ -38,7 +38,9 @@ def fork(  # noqa: PLR0913 - all but one are keywords
 ) -> Job:
     """Write a new job like an old one, scheduled now.
 
-    The task is always the old job's.  The caller has bound ``arguments`` to its signature.
+    The task is always the old job's.  The new job stands alone: where the old one is part of a
+    workflow, nothing there waits for the new one, counts it or is called by it.  The caller
+    has bound ``arguments`` to its signature.
 
     Args:
         job_id: The job to copy; it may be in any state, and runs on if it does.
@@ -112,6 +114,7 @@ def _copy(original: Job, new_id: UUID, arguments: tuple[str, str] | None, now: d
         available_at=now,
         retry_of=original.id,
         trigger="operator",
+        message=behind.alone(original.message),
         **{name: getattr(original, name) for name in INHERITED},
     )
     if arguments is not None:

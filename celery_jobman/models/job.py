@@ -282,6 +282,11 @@ class Job(JobmanModel):
         return self.state in FINAL
 
     @property
+    def is_linked(self) -> bool:
+        """Whether it is part of a workflow: it waits for others, or others wait for it."""
+        return any((self.batch_id, self.group_id, self.follows_id, self.next_id))
+
+    @property
     def arguments(self) -> tuple[list[Any], dict[str, Any]]:
         """The positional and keyword arguments, as plain JSON values."""
         return json.loads(self.args), json.loads(self.kwargs)

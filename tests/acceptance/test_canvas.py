@@ -34,7 +34,8 @@ def _states(project: Project, ids: list[str]) -> list[str]:
 def _has_returned(project: Project, job_id: str) -> bool:
     """Whether Celery's result backend knows of a success."""
     with suppress(ProjectError):  # the row ends a moment before Celery stores the result
-        return project.driver.call("result", project.job(job_id)["task_id"], 10) is None
+        project.driver.call("result", project.job(job_id)["task_id"], 10)
+        return True
     return False
 
 
@@ -149,6 +150,44 @@ def test_the_body_of_a_chord_is_skipped_with_a_member_that_fails(project: Projec
     project.wait(lambda: _states(project, ids) == ["succeeded", "failed", "skipped"])
 
     assert project.states() == {"succeeded": 1, "failed": 1, "skipped": 1}
+
+
+@everywhere
+def test_a_fork_does_not_send_what_waits_for_the_link_that_still_runs(project: Project) -> None:
+    tags = [project.new_tag() for _ in range(2)]
+    gate = project.arm(tags[0], "in a round")
+    project.worker(concurrency=2)
+    ids = _enqueue(project, ("rounds", tags[0], 3), ("touch", tags[1]))
+    gate.wait()
+
+    fork = str(project.driver.call("act", "fork", ids[0], args=[project.new_tag(), 1]))
+    project.wait(lambda: _has_returned(project, fork))
+    assert _states(project, [fork, *ids]) == ["succeeded", "running", "blocked"]
+    gate.release()
+    project.wait(lambda: _states(project, ids) == ["succeeded"] * 2)
+
+    assert project.states() == {"succeeded": 3}
+    assert project.effects(ids[1]) == ["touch"]
+
+
+def test_a_fork_is_no_member_of_the_chord_that_still_runs(project: Project) -> None:
+    tags = [project.new_tag() for _ in range(3)]
+    gate = project.arm(tags[1], "in a round")
+    ids = project.driver.call(
+        "enqueue_chord", project.queue, [("touch", tags[0]), ("rounds", tags[1], 3)], tags[2]
+    )
+    project.worker(concurrency=2)
+    gate.wait()
+    project.wait(lambda: _states(project, ids) == ["succeeded", "running", "blocked"])
+
+    fork = str(project.driver.call("act", "fork", ids[0]))
+    project.wait(lambda: _has_returned(project, fork))
+    assert _states(project, [fork, *ids]) == ["succeeded", "succeeded", "running", "blocked"]
+    gate.release()
+    project.wait(lambda: _states(project, ids) == ["succeeded"] * 3)
+
+    assert project.states() == {"succeeded": 4}
+    assert project.effects(ids[2]) == ["touch"]
 
 
 @everywhere

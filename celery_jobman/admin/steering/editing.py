@@ -144,6 +144,10 @@ class EditPage(VerbPage):
             _("A new job is made and linked to this one; this one stays as it is."),
             _("Its task stays %(task)s.") % {"task": visible(job.task)},
         ]
+        if job.is_linked:
+            sentences.append(
+                _("It stands alone: nothing in the workflow of this one waits for it.")
+            )
         if any(MASK in written(editable(part)) for part in job.arguments):
             text = _("Values shown as %(mask)s are hidden; left alone, they keep what is stored.")
             sentences.append(text % {"mask": MASK})

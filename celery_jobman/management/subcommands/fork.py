@@ -75,7 +75,7 @@ def run(options: dict[str, Any], console: Console) -> None:
         replaces=options["replaces"],
         reason=options["reason"],
     )
-    text = f"fork of {original.id}; reuses {listed(reused)}"
+    text = f"fork of {original.id}; {_outlook(original, reused)}"
     standing.write(copy, text, console, fork_of=original.id, reused=reused)
 
 
@@ -101,5 +101,10 @@ def _preview(
     shown = preview(
         old_args if args is None else args, old_kwargs if kwargs is None else kwargs, length=1000
     )
-    text = f"would be forked as {job.task}({shown}); reuses {listed(reused)}"
+    text = f"would be forked as {job.task}({shown}); {_outlook(job, reused)}"
     console.fact(f"{job.id}  {text}", id=job.id, preview=shown, reused=reused)
+
+
+def _outlook(job: Job, reused: tuple[str, ...]) -> str:
+    alone = "; stands alone, outside the workflow" if job.is_linked else ""
+    return f"reuses {listed(reused)}{alone}"

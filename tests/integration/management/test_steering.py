@@ -14,6 +14,7 @@ from kombu.exceptions import OperationalError
 
 from celery_jobman.exceptions import UnknownTask
 from celery_jobman.models import Job, JobAction, Step, StepState
+from celery_jobman.models.ids import uuid7
 from celery_jobman.runtime import broker, registry
 from celery_jobman.states import State
 from tests.factories import (
@@ -214,6 +215,17 @@ def test_fork_with_all_arguments_anew(jobman: Command) -> None:
 
     assert Job.objects.get(pk=line.split()[0]).arguments == ([7, 8], {})
     assert line.endswith(f"fork of {job.id}; reuses nothing")
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_fork_of_a_member_says_that_it_stands_alone(
+    jobman: Command, options: tuple[str, ...]
+) -> None:
+    job = finished_job(State.FAILED, args="[1]", kwargs='{"y": 2}', next_id=uuid7())
+
+    assert (
+        jobman("fork", job.id, *options).lines[0].endswith("; stands alone, outside the workflow")
+    )
 
 
 def test_fork_keeps_checkpoints(jobman: Command, imported: Job) -> None:

@@ -214,3 +214,30 @@ def test_many_links_are_skipped_in_slices(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert skipped == {"failed": 1, "skipped": 5}
     assert Counter(states().values()) == {"scheduled": 1, "blocked": 5}
+
+
+def test_a_fork_of_a_link_that_failed_leaves_the_rest_alone() -> None:
+    chain_of("a", "b", "c")
+    broken.add("b")
+    run_jobs()
+    broken.clear()
+
+    fork = actions.fork(job_of("b").id)
+    run_jobs()
+
+    assert Job.objects.get(pk=fork).state == State.SUCCEEDED
+    ended = Job.objects.exclude(pk=fork).order_by("pk").values_list("state", flat=True)
+    assert list(ended) == ["succeeded", "failed", "skipped"]
+
+
+def test_what_stands_alone_calls_its_callbacks_anew() -> None:
+    told = {"task": "told", "args": [{"task_id": "kept"}], "kwargs": {}}
+    follows = {**told, "options": {"queue": "slow"}}
+    named = {**told, "options": {"queue": "slow", "task_id": "t", "jobman_row": "r"}}
+    flow = {"task": "celery.chain", "args": [], "options": {"link": [named]}}
+    message = {"link": [{**flow, "kwargs": {"tasks": [named]}}], "link_error": [named]}
+
+    alone = json.loads(behind.alone(json.dumps(message)))
+
+    anew = {**flow, "options": {"link": [follows]}, "kwargs": {"tasks": [follows]}}
+    assert alone == {"link": [anew], "link_error": [follows]}

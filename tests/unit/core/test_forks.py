@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -49,6 +50,15 @@ def test_a_fork_begins_its_own_life() -> None:
     assert (row.attempt, row.failures, row.crashes, row.delivery, row.retries) == (0, 0, 0, 0, 0)
     assert (row.result, row.error_message, row.finished_at) == (None, "", None)
     assert (row.created_at, row.trigger) == (NOON, "operator")
+
+
+def test_a_fork_keeps_the_message_but_not_the_workflow() -> None:
+    bound = {"chain": [{"task": "b"}], "chord": {"task": "c"}, "group_id": "g", "group_index": 2}
+    original = finished_job(message=json.dumps({"time_limit": 60, "jobman_next": ["x"], **bound}))
+
+    row = Job.objects.get(pk=fork(original.id, now=NOON).id)
+
+    assert json.loads(row.message) == {"time_limit": 60}
 
 
 @pytest.mark.parametrize("state", State)

@@ -9,11 +9,13 @@ from django.urls import reverse
 from celery_jobman import JobTask
 from celery_jobman.core.redaction import MASK
 from celery_jobman.models import Job, JobAction
+from celery_jobman.models.ids import uuid7
 from celery_jobman.states import State
 from tests.factories import checkpoint, finished_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     from celery import Celery
     from django.test import Client
@@ -71,6 +73,17 @@ def test_a_new_job_runs_with_the_new_arguments(edit: Any, said: Any) -> None:
     assert copy.arguments == (["a"], {"limit": 4, "token": "hush"})
     assert str(copy.pk) in said(answer)
     assert JobAction.objects.get().reason == "typo"
+
+
+@pytest.mark.parametrize("link", [None, uuid7()])
+def test_a_member_of_a_workflow_is_not_replaced_in_it(
+    admin_client: Client, url: Any, link: UUID | None
+) -> None:
+    job = _job(next_id=link)
+
+    page = admin_client.get(url(job, "edit_retry")).content.decode()
+
+    assert ("It stands alone" in page) is bool(link)
 
 
 def test_a_check_shows_the_changes_and_writes_nothing(edit: Any) -> None:

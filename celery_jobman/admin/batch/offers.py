@@ -9,6 +9,7 @@ from django.utils.translation import ngettext
 
 from celery_jobman.admin.access import Deed
 from celery_jobman.admin.batch import cancelling, retrying
+from celery_jobman.admin.batch.choices import has_failures
 from celery_jobman.admin.routes import address
 from celery_jobman.admin.steering import history
 from celery_jobman.admin.steering.offers import obstacles
@@ -64,7 +65,7 @@ def _retries(subject: Subject) -> Iterator[Offer]:
     if not subject.may(Deed.RETRY_BATCH):
         return
     href, closed = address(subject.admin, "retry", pk=batch.pk), retrying.why_not(batch)
-    why_failed = closed or ("" if retrying.has_failures(batch) else _("No member has failed."))
+    why_failed = closed or ("" if has_failures(batch) else _("No member has failed."))
     why_all = closed if batch.is_final else _("Its members have not all ended.")
     yield Offer("retry-failed", _failed(batch), f"{href}?scope=failed", why_failed)
     yield Offer("retry-all", _("Retry all…"), f"{href}?scope=all", why_all)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from django.http import Http404
 from django.utils.translation import gettext as _
@@ -11,13 +11,13 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from celery_jobman import actions
 from celery_jobman.admin.access import Deed
+from celery_jobman.admin.batch.choices import called_again, choices, has_failures
 from celery_jobman.admin.batch.forms import ScopeForm
 from celery_jobman.admin.batch.scopes import SCOPES
 from celery_jobman.admin.batch.verbs import Case, VerbPage
 from celery_jobman.admin.page.wire import visible
 from celery_jobman.exceptions import TransitionRefused
-from celery_jobman.insight.wording import listed, number
-from celery_jobman.models import Batch
+from celery_jobman.insight.wording import number
 from celery_jobman.models.job import Role
 from celery_jobman.states import FINAL, State
 
@@ -27,31 +27,10 @@ if TYPE_CHECKING:
 
     from celery_jobman.admin.batch.forms import StandingForm
     from celery_jobman.core.resumption import Plan
-    from celery_jobman.models import Job
+    from celery_jobman.models import Batch, Job
 
 #: Jobs that are named before they run again.
 NAMED = 10
-#: What is said of a scope where nothing can be retried.
-NOTHING = {
-    "failed": gettext_lazy("Nothing in it has failed."),
-    "following": gettext_lazy("Nothing in it has failed, or what follows has not ended."),
-    "all": gettext_lazy("This is possible once all of it has ended."),
-}
-
-
-class Choice(NamedTuple):
-    """A scope, and what it means now."""
-
-    value: str
-    label: str
-    #: None when there is nothing to retry; ``why`` says so then.
-    plan: Plan | None
-    why: str = ""
-
-    @property
-    def callbacks(self) -> str:
-        """Which callbacks run again."""
-        return called_again(self.plan) if self.plan else ""
 
 
 class RetryPage(VerbPage):
@@ -91,13 +70,13 @@ class RetryPage(VerbPage):
 
     def context(self, case: Case, form: StandingForm) -> dict[str, Any]:
         """Return the scopes, and the first jobs of the one that is chosen."""
-        choices = [_choice(case.batch, scope) for scope in SCOPES]
+        offered = choices(case.batch)
         wanted = form["scope"].value()
-        possible = [choice for choice in choices if choice.plan]
+        possible = [choice for choice in offered if choice.possible]
         chosen = next((each for each in possible if each.value == wanted), None)
         chosen = chosen or next(iter(possible), None)
         return {
-            "choices": choices,
+            "choices": offered,
             "chosen": chosen.value if chosen else "",
             "first": _first(case, chosen.plan) if chosen and chosen.plan else [],
             "submit": str(self.title) if chosen else "",
@@ -191,13 +170,6 @@ def why_not(batch: Batch) -> str:
     return ""
 
 
-def has_failures(batch: Batch) -> bool:
-    """Whether anything in a batch has failed, or else in its workflow; its page tells apart."""
-    if batch.failed:
-        return True
-    return Batch.objects.filter(root_id=batch.root_id, failed__gt=0).exists()
-
-
 def told(plan: Plan) -> list[str]:
     """Return what a retry would do, in sentences."""
     after = ngettext(
@@ -226,11 +198,6 @@ def told(plan: Plan) -> list[str]:
     return sentences
 
 
-def called_again(plan: Plan) -> str:
-    """Return which callbacks run again, in words."""
-    return listed(str(Role(name).label) for name in plan.callbacks) if plan.callbacks else ""
-
-
 def runs_again(plan: Plan) -> str:
     """Return the sentence that says what was done."""
     text = ngettext("%(count)s job runs again", "%(count)s jobs run again", plan.again_count)
@@ -241,14 +208,6 @@ def runs_again(plan: Plan) -> str:
         "said": said,
         "count": number(plan.waiting_count),
     }
-
-
-def _choice(batch: Batch, scope: str) -> Choice:
-    label = str(SCOPES[scope])
-    try:
-        return Choice(scope, label, actions.plan_batch_retry(batch.pk, scope))
-    except TransitionRefused:
-        return Choice(scope, label, None, str(NOTHING[scope]))
 
 
 def _first(case: Case, plan: Plan) -> list[tuple[str, str]]:

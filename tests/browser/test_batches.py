@@ -52,6 +52,23 @@ def test_what_is_cancelled_in_one_window_is_seen_in_another(
     assert acting.complaints == []
 
 
+@pytest.mark.parametrize("flow", ["", "?flow=down"])
+def test_a_graph_that_is_too_large_opens_where_it_begins(
+    window: Window, site: Site, flow: str
+) -> None:
+    window.page.set_viewport_size({"width": 360, "height": 320})
+
+    page = window.open(f"{BATCH_LIST}{site.jobs['workflow']}/graph/{flow}")
+    page.locator("[data-jobman-zoom]").wait_for()
+
+    pane = page.locator('[data-jobman-region="graph"]').bounding_box()
+    node = page.locator(f"{DRAWING} a").first.bounding_box()
+    assert pane
+    assert node
+    assert pane["x"] <= node["x"] <= pane["x"] + pane["width"] - node["width"]
+    assert pane["y"] <= node["y"] <= pane["y"] + pane["height"] - node["height"]
+
+
 def test_a_failed_batch_is_retried_without_scripts(
     windows: Callable[..., Window], site: Site
 ) -> None:

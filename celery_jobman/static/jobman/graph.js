@@ -26,6 +26,7 @@ class Graph {
     pane.addEventListener("dragstart", (event) => event.preventDefault());
     new MutationObserver(() => this.renewed()).observe(pane, { childList: true });
     this.renewed();
+    this.begin();
   }
 
   get drawing() {
@@ -36,6 +37,15 @@ class Graph {
   get above() {
     const [pane, drawing] = [this.pane, this.drawing].map((one) => one.getBoundingClientRect());
     return drawing.top - pane.top + this.pane.scrollTop;
+  }
+
+  /** Open a large drawing where it begins: the first node comes as near to the middle as it can. */
+  begin() {
+    const first = this.drawing?.querySelector("a");
+    if (!first) return;
+    const [pane, node] = [this.pane, first].map((one) => one.getBoundingClientRect());
+    this.pane.scrollLeft += node.left - pane.left - (pane.width - node.width) / 2;
+    this.pane.scrollTop += node.top - pane.top - (pane.height - node.height) / 2;
   }
 
   /** The page was drawn anew: keep the size that was chosen. */

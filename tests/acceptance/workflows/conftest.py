@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.acceptance.gates import NeverReached
 from tests.acceptance.projects import Project
 from tests.acceptance.workflows.cases import CASES, GROUNDS
 from tests.acceptance.workflows.loom import Loom
@@ -16,11 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tests.acceptance.drivers import Driver
+    from tests.acceptance.gates import Gate
     from tests.acceptance.stacks import Stack, Stacks
     from tests.acceptance.workflows.loom import Outcome
     from tests.acceptance.workflows.shapes import Shape
 
 Ground = tuple[str, str]
+
+#: How often a workflow is staged until the process that is meant is the first.
+TRIES = 10
+#: Seconds in which a process comes from the end of its job to the errands that it made due.
+SOON = 5
 
 
 @pytest.fixture(scope="session")
@@ -107,6 +115,29 @@ def stage(ground: Ground, grounds: Callable[[Ground], Project]) -> Iterator[Call
     yield play
     for each in played:
         each.close()
+
+
+@pytest.fixture
+def stage_behind(stage: Callable[..., Play]) -> Callable[..., tuple[Play, Gate]]:
+    """Return a workflow in which the process of ``a`` stands in the errand that its end makes due.
+
+    A keeper runs errands as well.  Where one was first, the workflow is staged anew.
+    """
+
+    def play(shape: Shape, moment: str, **options: Any) -> tuple[Play, Gate]:
+        for _ in range(TRIES):
+            made = stage(shape, **options)
+            gate = made.hold("a", moment)
+            made.begin()
+            made.await_part("a", "succeeded")
+            with suppress(NeverReached):
+                gate.wait(SOON)
+                return made, gate
+            gate.release()
+            made.rest()
+        raise NeverReached(f"{moment!r}: a keeper was first {TRIES} times")
+
+    return play
 
 
 @pytest.fixture

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.acceptance.gates import Gate
     from tests.acceptance.workflows.stage import Play
 
 #: Several slices of an errand.
 MANY = [f"m{number}" for number in range(1_200)]
 
 
-def test_keepers_go_on_with_the_errands_of_the_dead(stage: Callable[..., Play]) -> None:
-    play = stage(["chain", "a", ["batch", *MANY], "z"], late=MANY)
-    opener = play.hold("a", "slice done")
-    play.begin()
+def test_keepers_go_on_with_the_errands_of_the_dead(
+    stage_behind: Callable[..., tuple[Play, Gate]],
+) -> None:
+    shape = ["chain", "a", ["batch", *MANY], "z"]
+    play, opener = stage_behind(shape, "slice done", late=MANY)
     play.kill(opener)
     play.project.wait(lambda: not play.row("1")["opening"])
     opened = play.outcome()

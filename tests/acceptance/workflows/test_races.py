@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.acceptance.drivers import Driver
+    from tests.acceptance.gates import Gate
     from tests.acceptance.workflows.stage import Play
 
 
@@ -32,11 +33,10 @@ def test_two_last_members_close_their_batch_once(stage: Callable[..., Play]) -> 
     assert play.outcome().given()["c"] == [[["a", "b"]]]
 
 
-def test_members_are_released_once_however_many_do_it(stage: Callable[..., Play]) -> None:
-    play = stage(["chain", "a", ["group", "b", "c"], "d"])
-    gate = play.hold("a", "members released")
-    play.begin()
-    gate.wait()
+def test_members_are_released_once_however_many_do_it(
+    stage_behind: Callable[..., tuple[Play, Gate]],
+) -> None:
+    play, gate = stage_behind(["chain", "a", ["group", "b", "c"], "d"], "members released")
     play.await_a_lock()  # of a keeper, who does the same
 
     gate.release()
@@ -47,12 +47,10 @@ def test_members_are_released_once_however_many_do_it(stage: Callable[..., Play]
 
 
 def test_members_that_are_released_while_their_batch_is_cancelled_do_not_run(
-    stage: Callable[..., Play], another: Driver
+    stage_behind: Callable[..., tuple[Play, Gate]], another: Driver
 ) -> None:
-    play = stage(["chain", "a", ["group", "b", "c"], "d"], late="bc")
-    gate = play.hold("a", "members released")
-    play.begin()
-    gate.wait()
+    shape = ["chain", "a", ["group", "b", "c"], "d"]
+    play, gate = stage_behind(shape, "members released", late="bc")
 
     another.begin("act", "cancel_batch", play.root)
     play.project.wait(lambda: play.outcome().batches["1"]["stopping"] == "cancelled")

@@ -242,6 +242,8 @@ def test_a_countdown_is_waited_for_in_the_database(employ: Make) -> None:
     assert job.available_at >= called + timedelta(seconds=0.2)
     assert job.queued_at is not None
     assert job.queued_at >= job.available_at  # until then no message was sent
+    assert job.started_at is not None
+    assert job.started_at >= job.available_at
 
 
 def test_a_job_enqueued_by_a_job_knows_its_parent_and_root(employ: Make) -> None:

@@ -123,6 +123,17 @@ class ResultTooLarge(JobmanError):
         self.limit = limit
 
 
+class ResultRefused(JobmanError):
+    """The database does not take a result that others wait for; what made it has failed."""
+
+    def __init__(self, job_id: UUID) -> None:
+        super().__init__(
+            f"the database did not take the result of job {job_id}, its row says why; store what"
+            " it returns elsewhere, and return where it is"
+        )
+        self.job_id = job_id
+
+
 class UnknownStep(JobmanError):
     """The job has no step of this name, neither recorded nor declared."""
 
@@ -185,6 +196,17 @@ class UnknownTask(JobmanError):
         super().__init__(
             f"no task is registered as {task!r}; check the spelling and that the app that"
             " defines it is in INSTALLED_APPS"
+        )
+        self.task = task
+
+
+class UnsendableMessage(JobmanError):
+    """A job's message cannot be made or encoded, whichever broker there is; its job waits."""
+
+    def __init__(self, task: str, reason: BaseException) -> None:
+        super().__init__(
+            f"the message of {task} cannot be made ({type(reason).__name__}: {reason}); cancel the"
+            " job, and enqueue it anew with other arguments or options"
         )
         self.task = task
 

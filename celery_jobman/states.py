@@ -60,9 +60,12 @@ TRANSITIONS: Final = MappingProxyType(
         State.SCHEDULED: frozenset({State.QUEUED, State.RUNNING, State.CANCELLED}),
         # blocked -> scheduled     what it waited for ended well, and a delay follows.
         # blocked -> queued        what it waited for ended well.
+        # blocked -> failed        its turn came, and it could not be enqueued.
         # blocked -> cancelled     cancelled while it waited.
         # blocked -> skipped       what it waited for failed or was cancelled.
-        State.BLOCKED: frozenset({State.SCHEDULED, State.QUEUED, State.CANCELLED, State.SKIPPED}),
+        State.BLOCKED: frozenset(
+            {State.SCHEDULED, State.QUEUED, State.FAILED, State.CANCELLED, State.SKIPPED}
+        ),
         # queued -> running        a worker claimed it.
         # queued -> scheduled      the broker refused the message, or it was rescheduled.
         # queued -> blocked        its lane is taken.

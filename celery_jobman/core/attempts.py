@@ -7,19 +7,19 @@ frozen, and its job was rescued) matches no row and learns so by :class:`ClaimLo
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
 from celery_jobman import signals
-from celery_jobman.core import hooks, joins, logs, transitions
+from celery_jobman.core import endings, fallbacks, hooks, joins, logs, transitions, troubles
 from celery_jobman.core.endings import Ending
 from celery_jobman.core.joins import Failure
 from celery_jobman.core.statements import Insert, Plus
 from celery_jobman.exceptions import ClaimLost
-from celery_jobman.models import Attempt, Job, Outcome
-from celery_jobman.models.database import atomic, using
+from celery_jobman.models import Attempt, Duty, Job, Outcome
+from celery_jobman.models.database import atomic, is_inside, using
 from celery_jobman.states import CLAIMABLE, FINAL, State
 
 if TYPE_CHECKING:
@@ -119,6 +119,8 @@ def finish(
     """End a run, in one transaction: the job's move, the attempt's row, the rest of its log.
 
     A job that was asked to stop does not wait for another attempt: it is cancelled instead.
+    What the database refuses of it (a result, a line, an error's text) is left out, and noted as
+    a trouble of the job; a callback or a link that cannot be enqueued is a failed job.
 
     Args:
         run: The execution that ends.
@@ -133,23 +135,97 @@ def finish(
         The ending that was written.
 
     Raises:
-        ClaimLost: The run no longer holds the job, or ``guard`` does not hold.  Nothing was
-            written.
+        ClaimLost: The run no longer holds the job, or ``guard`` does not hold.
+        NotWritten: As ``following`` raises it.
+        django.db.Error: The database is away, or a transaction was in the way.
+
+    In each case nothing was written.
     """
-    is_hooked = ending.to == State.FAILED and hooks.hooks.wanted(run.task)
-    with atomic() if lines or following or run.member or is_hooked else nullcontext():
-        if not _leave(run, ending, now, guard):
-            ending = _stopped(ending)
-            if not _leave(run, ending, now, guard):
-                raise ClaimLost
-        logs.write(lines)
-        _announce_end(run, ending)
-        _tell_batch(run, ending, now)
-        if is_hooked:
-            hooks.write(run.job_id, ending.fault, now=now)
-        if following is not None:
-            following()
-    return ending
+    end = _End(run, ending, now, tuple(lines), guard, following)
+    return fallbacks.somehow(end.write)
+
+
+@dataclass(slots=True)
+class _End:
+    """All that is written when a run ends."""
+
+    run: Run
+    ending: Ending
+    now: datetime
+    lines: tuple[Line, ...]
+    guard: Q | None
+    following: Callable[[], None] | None
+
+    def write(self) -> Ending:
+        run, now = self.run, self.now
+        is_hooked = self.ending.to == State.FAILED and hooks.hooks.wanted(run.task)
+        is_more = self.lines or self.following or run.member or is_hooked
+        with atomic() if is_more or fallbacks.is_careful() or is_inside() else nullcontext():
+            ending = self._leave()
+            _announce_end(run, ending)
+            _tell_batch(run, ending, now)
+            if ending.to == State.FAILED and hooks.hooks.wanted(run.task):
+                fallbacks.part(lambda: hooks.write(run.job_id, ending.fault, now=now), self._lacks)
+            if self.following is not None and ending.to == self.ending.to:
+                self.following()
+        return ending
+
+    def _leave(self) -> Ending:
+        if not fallbacks.is_careful():
+            ending = _left(self.run, self.ending, self.now, self.guard)
+            logs.write(self.lines)
+            return ending
+        dropped = logs.write_each(self.lines)
+        ending = replace(self.ending, lines_dropped=self.ending.lines_dropped + dropped)
+        if dropped:
+            self._note(f"{dropped} of its log lines")
+        return fallbacks.part(
+            lambda: _left(self.run, ending, self.now, self.guard),
+            lambda refusal: self._leave_with_less(ending, refusal),
+        )
+
+    def _leave_with_less(self, ending: Ending, refusal: Exception) -> Ending:
+        """Write as much of the end as the database takes; at last without the attempt's row."""
+        tried = endings.lesser(ending, refusal, is_taken=self.run.member is not None)
+        for less, what in tried:
+            try:
+                with atomic():
+                    done = _left(self.run, less, self.now, self.guard)
+            except Exception as error:
+                if not fallbacks.may_be_less(error):
+                    raise
+            else:
+                self._note(what, refusal)
+                return done
+        barest = endings.bare(ending, is_taken=self.run.member is not None)
+        if not _move(self.run, barest, self.now, self.guard, along=None):
+            raise ClaimLost
+        self._note("all that its last attempt had to say", refusal)
+        return barest
+
+    def _lacks(self, refusal: Exception) -> None:
+        self._note("the job that calls its failed()", refusal)
+
+    def _note(self, what: str, refusal: Exception | None = None) -> None:
+        because = f" ({type(refusal).__name__}: {refusal})" if refusal else ""
+        text = f"its end was written without {what}, which the database refused{because}"
+        job_id, now = self.run.job_id, self.now
+        fallbacks.part(lambda: troubles.remark(Duty.END, job_id, text, now=now), lambda _: None)
+
+
+def _left(run: Run, ending: Ending, now: datetime, guard: Q | None) -> Ending:
+    """Move the job, or cancel it if it was asked to stop; return the ending that was written.
+
+    Raises:
+        ClaimLost: The run no longer holds it.
+    """
+    row = Insert(Attempt, _row(run, ending, now))
+    if _move(run, ending, now, guard, along=row):
+        return ending
+    stopped = _stopped(ending)
+    if not _move(run, stopped, now, guard, along=Insert(Attempt, _row(run, stopped, now))):
+        raise ClaimLost
+    return stopped
 
 
 def _stopped(ending: Ending) -> Ending:
@@ -164,7 +240,9 @@ def _stopped(ending: Ending) -> Ending:
     )
 
 
-def _leave(run: Run, ending: Ending, now: datetime, guard: Q | None) -> bool:
+def _move(
+    run: Run, ending: Ending, now: datetime, guard: Q | None, *, along: Insert | None
+) -> bool:
     return transitions.try_move(
         run.job_id,
         ending.to,
@@ -172,7 +250,7 @@ def _leave(run: Run, ending: Ending, now: datetime, guard: Q | None) -> bool:
         sources=frozenset({State.RUNNING}),
         at={"attempt": run.number} | ({} if ending.to in FINAL else NOT_ASKED_TO_STOP),
         guard=guard,
-        along=Insert(Attempt, _row(run, ending, now)),
+        along=along,
         **_changes(ending, now),
     )
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from celery_jobman.core import jobs
+from celery_jobman.core import fallbacks, jobs
 from celery_jobman.core.passing import prefixed
 from celery_jobman.models import Batch, Job, Role
 from celery_jobman.models.ids import uuid7
@@ -50,7 +50,19 @@ def fire(batch: Batch, role: Role, *values: Any, now: datetime) -> None:
     """
     told = [json.dumps(value, default=str) for value in (batch.id, *values)]
     for columns in json.loads(batch.callbacks).get(role, ()):
-        _write(batch, role, columns, told, now)
+        _write_somehow(batch, role, columns, told, now)
+
+
+def _write_somehow(
+    batch: Batch, role: Role, columns: dict[str, Any], told: list[str], now: datetime
+) -> None:
+    def write_failed(error: Exception) -> None:
+        task = str(columns.get("task") or role)
+        queue = str(columns.get("queue") or "")
+        place = {"batch_id": batch.id, "role": role, "root_id": str(batch.root_id)}
+        jobs.write_failed(Job(id=uuid7(), task=task, queue=queue, **place), error, now=now)
+
+    fallbacks.part(lambda: _write(batch, role, columns, told, now), write_failed)
 
 
 def _write(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from celery_jobman.core import actions, attempts, jobs, joins, transitions
+from celery_jobman.core import actions, attempts, fallbacks, jobs, joins, transitions
 from celery_jobman.core.endings import Ending
 from celery_jobman.core.rescue import run_of
 from celery_jobman.exceptions import ClaimLost, JobNotFound, TransitionRefused
@@ -53,7 +53,11 @@ def cancel(
 
 def stop_waiting(job_id: UUID, *, now: datetime, **changes: Any) -> bool:
     """Cancel a job that waits; return False when it does not (any more)."""
-    with atomic(savepoint=False):
+    return fallbacks.somehow(lambda: _stop_waiting(job_id, now, changes))
+
+
+def _stop_waiting(job_id: UUID, now: datetime, changes: dict[str, Any]) -> bool:
+    with atomic():
         moved = transitions.try_move(job_id, State.CANCELLED, now=now, sources=WAITING, **changes)
         if moved:
             _announce(Job.objects.only(*_ANNOUNCED).get(pk=job_id), now)

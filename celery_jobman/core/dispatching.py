@@ -9,14 +9,18 @@ stands at queued without one, and :mod:`celery_jobman.core.redelivery` sends it 
 
 from __future__ import annotations
 
+import logging
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import connections
 
 from celery_jobman.core import moments, schedule, transitions
-from celery_jobman.models import Job
+from celery_jobman.core.troubles import Aside
+from celery_jobman.exceptions import UnsendableMessage
+from celery_jobman.models import Duty, Job
 from celery_jobman.models.database import atomic, using
+from celery_jobman.models.database_errors import is_refusal
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 
     #: Sends messages, in order; returns how many were taken, and the error that ended it.
     Publish = Callable[[Sequence[Job]], tuple[int, Exception | None]]
+
+
+logger = logging.getLogger("celery_jobman")
 
 
 class Dispatched(NamedTuple):
@@ -64,10 +71,18 @@ def dispatch_due(
     due = Job.objects.due(now)
     if not due.exists():  # as nearly always: nothing is locked for that
         return 0
-    first = dispatch_all(due[:1], publish, now=now, expired=expired)
+    free = _without_set_aside(due, now)
+    first = dispatch_all(free[:1], publish, now=now, expired=expired)
     if not first.all_taken or limit == 1:
         return first.sent
-    return first.sent + dispatch_all(due[: limit - 1], publish, now=now, expired=expired).sent
+    if not first.sent:
+        free = _without_set_aside(due, now)
+    return first.sent + dispatch_all(free[: limit - 1], publish, now=now, expired=expired).sent
+
+
+def _without_set_aside(due: JobQuerySet, now: datetime) -> JobQuerySet:
+    waiting = Aside(Duty.DISPATCH, now=now).waiting
+    return due.exclude(pk__in=waiting) if waiting else due
 
 
 def dispatch_all(
@@ -91,14 +106,41 @@ def dispatch_all(
         job is held for a while, with the error noted, and those after it, which were not
         tried, are scheduled as before.
     """
+    try:
+        queued, late = _taken(rows, now)
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        logger.exception("Jobs could not be moved together, each is moved by itself")
+        queued, late = _taken_each(rows, now)
+    aside = Aside(Duty.DISPATCH, now=now) if late else None
+    for job in late:
+        assert aside is not None  # noqa: S101 - there is one late job
+        with aside.guarding(job.id):
+            if schedule.expire(job.id, now=now, delivery=job.delivery):
+                expired(job.id)
+    return _send(queued, publish, now)
+
+
+def _taken(rows: JobQuerySet, now: datetime) -> tuple[list[Job], list[Job]]:
+    """Move jobs to queued; return them, and those that have expired."""
     with atomic():
         found = list(_free(rows))
-        late = {job.id for job in found if schedule.has_expired(job, now)}
-        queued = _queue([job for job in found if job.id not in late], now)
-    for job in found:
-        if job.id in late and schedule.expire(job.id, now=now, delivery=job.delivery):
-            expired(job.id)
-    return _send(queued, publish, now)
+        late = [job for job in found if schedule.has_expired(job, now)]
+        return _queue([job for job in found if job not in late], now), late
+
+
+def _taken_each(rows: JobQuerySet, now: datetime) -> tuple[list[Job], list[Job]]:
+    """Do so in a transaction for each, and set aside those that the database does not take."""
+    aside = Aside(Duty.DISPATCH, now=now)
+    queued: list[Job] = []
+    late: list[Job] = []
+    for job_id in list(rows.values_list("pk", flat=True)):
+        with aside.guarding(job_id):
+            one, expired = _taken(rows.model.objects.filter(pk=job_id, state=State.SCHEDULED), now)
+            queued += one
+            late += expired
+    return queued, late
 
 
 def _free(rows: JobQuerySet) -> JobQuerySet:
@@ -139,14 +181,21 @@ def _delivery(job: Job) -> int:
 
 
 def _send(jobs: list[Job], publish: Publish, now: datetime) -> Dispatched:
-    if not jobs:
-        return Dispatched(0, all_taken=True)
-    moments.reached("queued")
-    taken, error = publish(jobs)
-    if error is not None:
+    sent = 0
+    while jobs:
+        moments.reached("queued")
+        taken, error = publish(jobs)
+        sent += taken
+        for job in jobs[:taken]:
+            schedule.sent(job)
+        if error is None:
+            break
         schedule.refuse(jobs[taken], error, now=now)
-        _put_back(jobs[taken + 1 :], now)
-    return Dispatched(taken, all_taken=error is None)
+        jobs = jobs[taken + 1 :]
+        if not isinstance(error, UnsendableMessage):
+            _put_back(jobs, now)
+            return Dispatched(sent, all_taken=False)
+    return Dispatched(sent, all_taken=True)
 
 
 def _put_back(jobs: list[Job], now: datetime) -> None:

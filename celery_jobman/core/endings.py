@@ -5,65 +5,20 @@ Pure values: nothing here reads or writes the database.
 
 from __future__ import annotations
 
-import hashlib
-import traceback as tracebacks
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from celery_jobman.core.encoding import clean
-from celery_jobman.models.attempt import FAILURES
+from celery_jobman.core.faults import CLEAN, Fault, message_of
+from celery_jobman.models.attempt import FAILURES, Outcome
+from celery_jobman.states import FINAL, State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from uuid import UUID
 
     from celery_jobman.core.joins import Member
-    from celery_jobman.models import Outcome
-    from celery_jobman.states import State
-
-#: Longest error message and traceback kept, in characters.
-MESSAGE_LENGTH = 10_000
-TRACEBACK_LENGTH = 100_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """What went wrong, ready for the database."""
-
-    error_class: str = ""
-    error_message: str = ""
-    traceback: str = ""
-    fingerprint: str = ""
-
-    @classmethod
-    def of(cls, error: BaseException) -> Fault:
-        """Describe an exception that was caught."""
-        name = type(error).__qualname__
-        module = type(error).__module__
-        full = name if module == "builtins" else f"{module}.{name}"
-        return cls(
-            error_class=full[:200],
-            error_message=clean(_message(error), MESSAGE_LENGTH),
-            traceback=clean("".join(tracebacks.format_exception(error)), TRACEBACK_LENGTH),
-            fingerprint=_fingerprint(full, error),
-        )
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a broken __str__ must not hide the failure
-        return "(its message could not be read)"
-
-
-def _fingerprint(name: str, error: BaseException) -> str:
-    frames = tracebacks.extract_tb(error.__traceback__)
-    place = f"{frames[-1].filename}:{frames[-1].name}" if frames else ""
-    return hashlib.sha256(f"{name}|{place}".encode()).hexdigest()[:32]
-
-
-#: No error.
-CLEAN = Fault()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +58,57 @@ class Ending:
     def counts(self) -> bool:
         """Whether the run counts against ``max_attempts``."""
         return self.outcome in FAILURES
+
+
+#: Columns that only say how far a job was.
+_REPORTED = ("current_step", "progress_")
+#: Longest refusal that is kept in place of what was refused.
+_REFUSAL_LENGTH = 500
+
+
+def lesser(ending: Ending, refusal: Exception, *, is_taken: bool) -> Iterator[tuple[Ending, str]]:
+    """Yield endings that say less and less, for one that the database refused.
+
+    Args:
+        ending: What was refused.
+        refusal: What the database said.
+        is_taken: Others wait for the job's result.
+
+    Yields:
+        An ending, and in words what it lacks.  A success whose result others wait for, and an
+        attempt whose next one cannot be written, become failures.
+    """
+    kept = {k: v for k, v in ending.changes.items() if not k.startswith(_REPORTED)}
+    yield replace(ending, changes=kept), "its progress"
+    if ending.to == State.SUCCEEDED and not is_taken:
+        yield replace(ending, changes={}), "its result"
+    elif ending.to == State.CANCELLED:
+        yield replace(ending, changes={}, fault=CLEAN), "its error"
+    elif ending.to != State.FAILED:
+        failed = Fault.of(refusal)
+        what = "its result" if ending.to == State.SUCCEEDED else "its next attempt"
+        outcome = Outcome.FAILED if ending.to == State.SUCCEEDED else ending.outcome
+        yield Ending(outcome=outcome, to=State.FAILED, fault=failed), what
+    else:
+        yield replace(ending, changes={}, fault=_unstored(ending.fault, refusal)), "its error"
+    yield bare(ending, is_taken=is_taken), "its result, progress and error"
+
+
+def _unstored(fault: Fault, refusal: Exception) -> Fault:
+    """Return a fault of which only the class is kept."""
+    why = clean(f"{type(refusal).__name__}: {message_of(refusal)}", _REFUSAL_LENGTH)
+    text = f"its message could not be stored: {why}"
+    return Fault(error_class=clean(fault.error_class, 200), error_message=text)
+
+
+def bare(ending: Ending, *, is_taken: bool) -> Ending:
+    """Return an ending that holds nothing of the task's own."""
+    to = ending.to
+    if to not in FINAL or (to == State.SUCCEEDED and is_taken):
+        to = State.FAILED
+    outcome = Outcome.FAILED if to == State.FAILED != ending.to else ending.outcome
+    words = "its end could not be stored" if to == State.FAILED else ""
+    return Ending(outcome=outcome, to=to, fault=Fault(error_message=words))
 
 
 def delay_of(backoff: Any, failures: int) -> timedelta:

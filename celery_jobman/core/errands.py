@@ -10,16 +10,28 @@ find the mark, within ``JOBMAN["DISPATCH_EVERY"]``, and go on.  Several may do i
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.db.models import Q
 
-from celery_jobman.core import hints, jobs, joins, links, moments, passing, transitions
-from celery_jobman.models import Batch, Job, Stopping, Trigger
+from celery_jobman.core import (
+    fallbacks,
+    hints,
+    jobs,
+    joins,
+    links,
+    moments,
+    passing,
+    transitions,
+)
+from celery_jobman.core.troubles import Aside
+from celery_jobman.models import Batch, Duty, Job, Stopping, Trigger
 from celery_jobman.models.database import atomic
 from celery_jobman.states import WAITING, State
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
     from uuid import UUID
 
@@ -36,10 +48,10 @@ ENDS = {
 }
 
 
-def outstanding(limit: int = 20) -> list[UUID]:
-    """Return the batches with something left to do, oldest first."""
+def outstanding(limit: int = 20, spared: Collection[UUID] = ()) -> list[UUID]:
+    """Return the batches with something left to do, oldest first, but for those ``spared``."""
     marked = Q(opening=True) | ~Q(stopping=Stopping.NOT)
-    rows = Batch.objects.unfinished().filter(marked).order_by("id")
+    rows = Batch.objects.unfinished().filter(marked).exclude(pk__in=list(spared)).order_by("id")
     return list(rows.values_list("pk", flat=True)[:limit])
 
 
@@ -51,11 +63,14 @@ def go_on(batch_id: UUID, *, now: datetime) -> bool:
         now: Aware datetime; no two calls may use the same.
 
     Returns:
-        Whether something was done, so that it is worth while to call again.
+        Whether something was done, so that it is worth while to call again.  A member that
+        cannot be released fails; one that cannot be ended is set aside.
     """
     batch = Batch.objects.unfinished().filter(pk=batch_id).first()
-    if batch is None:
-        return False
+    return batch is not None and fallbacks.somehow(lambda: _go_on(batch, now))
+
+
+def _go_on(batch: Batch, now: datetime) -> bool:
     if batch.stopping != Stopping.NOT:
         return _stop(batch, now)
     return batch.opening and _open(batch, now)
@@ -70,12 +85,20 @@ def _open(batch: Batch, now: datetime) -> bool:
     if not waiting and not nested:
         return _opened(batch.id, now)
     with atomic():
-        hints.due([job.id for job in waiting if links.release_job(job, value, now=now)])
+        hints.due([job.id for job in waiting if _release(job, value, now)])
         transitions.open_batches(nested, now=now)
         for inner_id in nested:
             hints.errand(inner_id)
         moments.reached("members released")
     return True
+
+
+def _release(job: Job, value: str | None, now: datetime) -> bool:
+    def fail(error: Exception) -> bool:
+        joins.fail_link(job.id, job.batch_id or job.id, error, now=now)
+        return False
+
+    return fallbacks.part(lambda: links.release_job(job, value, now=now), fail)
 
 
 def _opened(batch_id: UUID, now: datetime) -> bool:
@@ -90,10 +113,15 @@ def _stop(batch: Batch, now: datetime) -> bool:
     """End the members that wait; then, so that none of them is skipped instead, those inside."""
     to = ENDS[Stopping(batch.stopping)]
     asked = _ask_running(batch, now)
-    ids = list(_waiting(batch).order_by("id").values_list("pk", flat=True)[:SLICE])
-    if ids:
+    aside = Aside(Duty.CANCEL, now=now)
+    waiting = _waiting(batch).exclude(pk__in=aside.waiting).order_by("id")
+    ids = list(waiting.values_list("pk", flat=True)[:SLICE])
+    if ids and fallbacks.is_careful():
+        _end_each(batch, ids, to, now, aside)
+    elif ids:
         with suppress(_CalledOff), atomic():
             _end(batch, ids, to, now)
+    if ids:
         return True
     spread = _spread(batch)
     if not batch.pending:
@@ -113,6 +141,13 @@ def _end(batch: Batch, ids: list[UUID], to: State, now: datetime) -> None:
         raise _CalledOff
     _announce(moved, to)
     moments.reached("members ended")
+
+
+def _end_each(batch: Batch, ids: list[UUID], to: State, now: datetime, aside: Aside) -> None:
+    """End members one by one, each in a transaction; no two may use the same moment."""
+    for number, member_id in enumerate(ids):
+        with aside.guarding(member_id), suppress(_CalledOff), atomic():
+            _end(batch, [member_id], to, now + timedelta(microseconds=number))
 
 
 def _waiting(batch: Batch) -> JobQuerySet:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from celery_jobman.core.endings import Fault
+    from celery_jobman.core.faults import Fault
 
 #: Name of the task that calls hooks.
 TASK: Final = "jobman.failed"

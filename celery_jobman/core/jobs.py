@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.db import DatabaseError
 
 from celery_jobman import signals
-from celery_jobman.core import bulk, hints, statements
+from celery_jobman.core import bulk, fallbacks, hints, statements
+from celery_jobman.core.encoding import clean
+from celery_jobman.core.faults import Fault
 from celery_jobman.core.redaction import preview
 from celery_jobman.exceptions import DatabaseUnwritable, JobNotFound
 from celery_jobman.models import Job
 from celery_jobman.models.database import using
+from celery_jobman.models.job import NAME_LENGTH
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -72,23 +76,67 @@ def block(rows: Sequence[Job], *, now: datetime) -> None:
 def follow(job: Job, *, now: datetime) -> None:
     """Write the row of a job that follows from an end, due at once, in that end's transaction.
 
-    It is sent after the commit.
+    It is sent after the commit.  Its owner is left out if there is no such user any more.  What
+    the database refuses to enqueue is written as a failed job that says why, if the end is
+    written part by part (see :mod:`celery_jobman.core.fallbacks`).
 
     Args:
         job: An unsaved job with an id, a task, a queue and arguments.
         now: Aware datetime of the end.
 
     Raises:
-        django.db.DatabaseError: As the database raised it, for the end is not written either,
-            and whoever writes that knows what to do.
+        django.db.DatabaseError: As the database raised it, where the end is written as a whole.
     """
+    fallbacks.part(lambda: _follow(job, now), lambda refusal: write_failed(job, refusal, now=now))
+
+
+def _follow(job: Job, now: datetime) -> None:
     job.task_id, job.state = str(job.id), State.SCHEDULED
     job.created_at = job.available_at = now
     job.preview = preview(*job.arguments)
+    job.owner_id = living(job.owner_id)
+    _insert(job)
+    hints.due([job.id])
+
+
+def write_failed(job: Job, error: Exception, *, now: datetime) -> None:
+    """Write the row of a job that could not be enqueued, as failed, in the current transaction.
+
+    Args:
+        job: The unsaved job.  What the database does not take of it is left out.
+        error: Why it could not be enqueued.
+        now: Aware datetime of that.
+    """
+    job.task_id, job.state = str(job.id), State.FAILED
+    job.created_at = job.finished_at = job.last_failed_at = now
+    job.available_at = job.queued_at = None
+    fault = Fault.of(error)
+    job.error_class, job.fingerprint = fault.error_class, fault.fingerprint
+    job.error_message = f"it could not be enqueued: {fault.error_message}"
+    with fallbacks.carefully():
+        fallbacks.part(lambda: _insert(job), lambda _: _insert(_bare(job)))
+
+
+def _bare(job: Job) -> Job:
+    """Return a job of which only what the package itself has made is kept."""
+    columns = ("id", "task_id", "state", "created_at", "finished_at", "parent_id", "batch_id")
+    kept = {name: getattr(job, name) for name in (*columns, "role", "root_id", "error_class")}
+    names = {name: clean(str(getattr(job, name)), NAME_LENGTH) for name in ("task", "queue")}
+    return Job(**kept, **names, error_message=clean(job.error_message, NAME_LENGTH))
+
+
+def _insert(job: Job) -> None:
     alias = using()
     statements.insert(alias, Job, statements.columns_of(job))
     signals.announce(signals.job_enqueued, alias, job.id, task=job.task)
-    hints.due([job.id])
+
+
+def living(owner_id: Any) -> Any:
+    """Return the key of a user who is still there; None for one who was deleted meanwhile."""
+    if owner_id is None:
+        return None
+    users = get_user_model()._default_manager.using(using())  # noqa: SLF001 - documented by Django
+    return owner_id if users.filter(pk=owner_id).exists() else None
 
 
 @contextmanager

@@ -11,6 +11,7 @@ then what follows that and the batch around it.  So two transactions never wait 
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,17 +20,22 @@ from celery_jobman import signals
 from celery_jobman.core import (
     behind,
     callbacks,
+    fallbacks,
     hints,
+    jobs,
     links,
     moments,
     passing,
     statements,
+    tallies,
     transitions,
+    troubles,
 )
+from celery_jobman.core.faults import Fault
 from celery_jobman.core.statements import Plus
 from celery_jobman.core.transitions import NOWHERE
 from celery_jobman.exceptions import ResultTooLarge
-from celery_jobman.models import Batch, Role, Stopping
+from celery_jobman.models import Batch, Duty, Job, Role, Stopping
 from celery_jobman.models.database import atomic, using
 from celery_jobman.states import State
 
@@ -38,7 +44,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from celery_jobman.models import Job
+logger = logging.getLogger("celery_jobman")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,15 +109,67 @@ def ended(
         return
     skipped = 0
     if to == State.SUCCEEDED or (to == State.FAILED and member.allow_failure):
-        if member.next_id is not None:
-            links.release(member.next_id, now=now)
+        _release(member.next_id, member.id, now)
     else:
         skipped = links.skip(member.next_id, member.id, now=now)
     ends = Counter({str(to): 1})
     ends["skipped"] += skipped
     ends["excused"] += to == State.FAILED and member.allow_failure
     counts_against = to == State.FAILED and not member.allow_failure
-    count(batch_id, ends, now=now, failed=(member, failure) if counts_against else None)
+    failed = (member, failure) if counts_against else None
+    fallbacks.part(
+        lambda: count(batch_id, ends, now=now, failed=failed),
+        lambda refusal: _count_anew(batch_id, refusal, now),
+    )
+
+
+def _release(link_id: UUID | None, by: UUID, now: datetime) -> None:
+    """Let a link begin; one that cannot be enqueued fails, and is told of as any other failure."""
+    if link_id is not None:
+        fallbacks.part(
+            lambda: links.release(link_id, now=now),
+            lambda refusal: fail_link(link_id, by, refusal, now=now),
+        )
+
+
+def fail_link(link_id: UUID, by: UUID, error: Exception, *, now: datetime) -> None:
+    """End a link whose wait is over, and that cannot be enqueued, as failed.
+
+    Args:
+        link_id: The job, blocked; or a batch, whose members are skipped.
+        by: What it follows.
+        error: Why it cannot.
+        now: Aware datetime of that.
+    """
+    job = Job.objects.filter(pk=link_id).without_payloads().first()
+    if job is None:
+        links.skip(link_id, by, now=now)
+        return
+    fault = Fault.of(error)
+    message = f"it could not be enqueued: {fault.error_message}"
+    shown: dict[str, Any] = {
+        "error_class": fault.error_class,
+        "error_message": message,
+        "fingerprint": fault.fingerprint,
+        "last_failed_at": now,
+    }
+    blocked = frozenset({State.BLOCKED})
+    if transitions.try_move(link_id, State.FAILED, now=now, sources=blocked, **shown):
+        jobs.announce_end(job, State.FAILED)
+        hints.ended([link_id])
+        failure = Failure(
+            job_id=link_id, task=job.task, error_class=fault.error_class, error_message=message
+        )
+        as_member = member(job)
+        if as_member is not None:
+            ended(as_member, State.FAILED, now=now, failure=failure)
+
+
+def _count_anew(batch_id: UUID, refusal: Exception, now: datetime) -> bool:
+    """Replace counts that cannot be added to by what counting the rows gives."""
+    logger.warning("Counts of a batch are taken anew batch=%s error=%r", batch_id, refusal)
+    tallies.recount(batch_id)
+    return close(batch_id, now=now)
 
 
 def count(
@@ -161,7 +219,7 @@ def _note_failure(
     noted = first.update(caught=True, error_job_id=what.job_id, error_message=what.error_message)
     batch = Batch.objects.get(pk=batch_id)
     if noted:
-        callbacks.fire(batch, Role.CATCH, _as_told(what), now=now)
+        _fire(batch, Role.CATCH, _as_told(what), now=now)
     if batch.has_failed and batch.on_failure == "cancel":
         _stop(batch, member.id)
 
@@ -188,7 +246,10 @@ def close(batch_id: UUID, *, now: datetime) -> bool:
         False when something is pending, or it had finished.
     """
     with atomic(savepoint=False):
-        to, error = _verdict(Batch.objects.get(pk=batch_id))
+        batch = Batch.objects.filter(pk=batch_id).first()
+        if batch is None:
+            return False
+        to, error = fallbacks.part(lambda: _verdict(batch), _failed_verdict)
         changes: dict[str, Any] = {"error_message": error} if error else {}
         closed = transitions.close_batch(batch_id, to, now=now, **changes)
         if closed:
@@ -197,15 +258,29 @@ def close(batch_id: UUID, *, now: datetime) -> bool:
     return closed
 
 
+def _failed_verdict(error: Exception) -> tuple[State, str]:
+    return State.FAILED, f"how it ended could not be told: {type(error).__name__}: {error}"
+
+
 def _announce(batch: Batch, to: State, now: datetime) -> None:
     if to == State.SUCCEEDED:
-        callbacks.fire(batch, Role.THEN, now=now)
-    callbacks.fire(batch, Role.FINALLY, now=now)
+        _fire(batch, Role.THEN, now=now)
+    _fire(batch, Role.FINALLY, now=now)
     if batch.told_at is not None:
-        callbacks.fire(batch, Role.PROGRESS, batch.status, now=now)
+        _fire(batch, Role.PROGRESS, batch.status, now=now)
     signals.announce_batch(batch.id, using(), state=to, finishes=batch.finishes)
     if batch.batch_id is not None:
         _end_in_parent(batch, batch.batch_id, to, now)
+
+
+def _fire(batch: Batch, role: Role, *values: Any, now: datetime) -> None:
+    """Write callbacks; where they cannot even be read, say so on the batch's page."""
+
+    def remark(error: Exception) -> None:
+        text = f"its callbacks {role!s} could not be written: {type(error).__name__}: {error}"
+        troubles.remark(Duty.END, batch.id, text, now=now)
+
+    fallbacks.part(lambda: callbacks.fire(batch, role, *values, now=now), remark)
 
 
 def _end_in_parent(batch: Batch, parent_id: UUID, to: State, now: datetime) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery_jobman.models import LogLine
+from celery_jobman.models.database import atomic
+from celery_jobman.models.database_errors import is_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +37,24 @@ def write(lines: Iterable[Line]) -> int:
     if rows:
         LogLine.objects.bulk_create(rows, batch_size=500)
     return len(rows)
+
+
+def write_each(lines: Iterable[Line]) -> int:
+    """Insert lines, each by itself; return how many the database refused.
+
+    Raises:
+        OperationalError, InterfaceError: The database is away, or busy.
+    """
+    refused = 0
+    for line in lines:
+        try:
+            with atomic():
+                write([line])
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            refused += 1
+    return refused
 
 
 def is_there(line: Line) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 from django.db.models import Exists, OuterRef, Q
 
-from celery_jobman.core import actions
+from celery_jobman.core import actions, troubles
 from celery_jobman.core.transitions import refusal
-from celery_jobman.models import Attempt, Batch, Job, LogLine, Step
+from celery_jobman.core.troubles import Aside
+from celery_jobman.models import Attempt, Batch, Duty, Job, LogLine, Step
 from celery_jobman.models.database import atomic, using
+from celery_jobman.models.database_errors import is_refusal
 from celery_jobman.states import FINAL, WAITING, State
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
     from celery_jobman.models.batch import BatchQuerySet
     from celery_jobman.models.job import JobQuerySet
+
+logger = logging.getLogger("celery_jobman")
 
 #: Jobs deleted in one transaction.
 SLICE = 500
@@ -74,7 +79,9 @@ def prune_batches(cutoff: datetime) -> int:
     deleted = 0
     while ids := list(empty.values_list("pk", flat=True)[:SLICE]):
         with atomic():
-            deleted += Batch.objects.filter(root_id__in=ids).delete()[0]
+            rows = Batch.objects.filter(root_id__in=ids)
+            troubles.forget(list(rows.values_list("pk", flat=True)))
+            deleted += rows.delete()[0]
     return deleted
 
 
@@ -99,7 +106,8 @@ def prune(
     """Delete jobs with their attempts, steps and log lines; see also :func:`settled`.
 
     Slices are deleted in transactions of their own: killed half-way, the rest is left for
-    the next call.  Audit rows stay.
+    the next call.  Audit rows stay.  A job that cannot be deleted is set aside (see
+    :mod:`celery_jobman.core.troubles`), and the others go.
 
     Args:
         jobs: Which; jobs that have moved on since a slice was chosen are left alone.
@@ -111,7 +119,7 @@ def prune(
     Returns:
         How many jobs were deleted.
     """
-    total = sum(_delete(ids, jobs) for ids in _slices(jobs))
+    total = sum(_delete_somehow(ids, jobs, now) for ids in _slices(jobs))
     if total:
         changes = {"count": total}
         actions.record(verb, None, actor=actor, reason=reason, now=now, changes=changes)
@@ -178,12 +186,28 @@ def _after(jobs: JobQuerySet, last: UUID | None) -> list[UUID]:
     return list(rows.order_by("pk").values_list("pk", flat=True)[:SLICE])
 
 
+def _delete_somehow(ids: list[UUID], jobs: JobQuerySet, now: datetime) -> int:
+    """Delete a slice; where one job of it cannot be deleted, set that aside and delete the rest."""
+    try:
+        return _delete(ids, jobs)
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        logger.exception("Jobs could not be deleted together, each is deleted by itself")
+    aside, deleted = Aside(Duty.PRUNE, now=now), 0
+    for job_id in ids:
+        with aside.guarding(job_id):
+            deleted += _delete([job_id], jobs)
+    return deleted
+
+
 def _delete(ids: list[UUID], jobs: JobQuerySet) -> int:
     with atomic():
         chosen = list(_locked(settled(jobs).using(using()).filter(pk__in=ids)))
         LogLine.objects.filter(job_id__in=chosen).delete()
         Step.objects.filter(job_id__in=chosen).delete()
         Attempt.objects.filter(job_id__in=chosen).delete()
+        troubles.forget(chosen)
         gone = Job.objects.using(using()).filter(pk__in=chosen)
         deleted = gone._raw_delete(using())  # noqa: SLF001 - children are gone; spares Django's collection of every row
         return deleted or 0

@@ -21,7 +21,8 @@ from django.db.models import Count
 
 from celery_jobman.core import schedule, transitions
 from celery_jobman.core.statements import Plus
-from celery_jobman.models import Job
+from celery_jobman.core.troubles import Aside
+from celery_jobman.models import Duty, Job
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -70,14 +71,18 @@ def redeliver(
         expired: Called with the id of each job that is cancelled because it had expired.
 
     Returns:
-        How many messages were sent anew.  At the first one that the broker refuses it stops.
+        How many messages were sent anew.  At the first one that the broker refuses it stops; a
+        job that cannot be sent for a reason of its own is set aside.
     """
     if missing <= 0:
         return 0
-    candidates = _overdue(now, after).filter(queue=queue).order_by("queued_at")
+    aside = Aside(Duty.REDELIVER, now=now)
+    candidates = _overdue(now, after).filter(queue=queue).exclude(pk__in=aside.waiting)
     sent = 0
-    for job in candidates[: min(missing, LIMIT)]:
-        outcome = _again(job, publish, now, expired)
+    for job in candidates.order_by("queued_at")[: min(missing, LIMIT)]:
+        outcome = None
+        with aside.guarding(job.id):
+            outcome = _again(job, publish, now, expired)
         if outcome is False:
             break
         sent += bool(outcome)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import F
 
-from celery_jobman.core import hints, links, passing, transitions
+from celery_jobman.core import hints, links, passing, transitions, troubles
 from celery_jobman.core.workflow import Workflow, refuse_unready, refused
 from celery_jobman.models import Batch, Job, Stopping
 from celery_jobman.states import FINAL, State
@@ -118,8 +118,10 @@ def _move(jobs: list[Job], to: State, now: datetime, columns: list[dict[str, Any
     if len(jobs) > 1 and "task_id" in changes:
         each["task_id"] = {job.id: own["task_id"] for job, own in zip(jobs, columns, strict=True)}
         del changes["task_id"]
+    ids = [job.id for job in jobs]
+    troubles.forget(ids)
     transitions.move_every(
-        [job.id for job in jobs],
+        ids,
         to,
         "retried",
         now=now,

@@ -26,9 +26,11 @@ from django.utils import timezone
 
 from celery_jobman.conf import settings
 from celery_jobman.core import attempts, joins
-from celery_jobman.core.endings import Ending, Fault, Run
+from celery_jobman.core.endings import Ending, Run
+from celery_jobman.core.faults import Fault
+from celery_jobman.core.troubles import Aside
 from celery_jobman.exceptions import ClaimLost, JobLost, JobPoisoned
-from celery_jobman.models import Job, Outcome, Worker
+from celery_jobman.models import Duty, Job, Outcome, Worker
 from celery_jobman.models.database import DatabaseClock, atomic, using
 from celery_jobman.states import State
 
@@ -58,7 +60,8 @@ def rescue_lost(
     """Take back up to ``limit`` attempts whose worker is dead.
 
     Safe to call from any number of processes at once: each attempt is ended by exactly one of
-    them, and a heartbeat that arrives first wins.  Each job has its own transaction.
+    them, and a heartbeat that arrives first wins.  Each job has its own transaction, and one
+    that cannot be taken back is set aside (see :mod:`celery_jobman.core.troubles`).
 
     Args:
         silence: Time without a sign of life after which a worker is dead; by default
@@ -75,8 +78,18 @@ def rescue_lost(
     moment = now or timezone.now()
     quiet = silence or settings().worker_lost_after
     orphaned = _orphaned(quiet, now) if judging_silence else _left_behind()
-    rows = Job.objects.filter(orphaned).without_payloads().order_by("started_at")[:limit]
-    return [done for job in rows if (done := _lose_if_free(job, moment, orphaned))]
+    rows = Job.objects.filter(orphaned).without_payloads().order_by("started_at")
+    found, taken = list(rows[:limit]), list[Rescued]()
+    if not found:
+        return taken
+    aside = Aside(Duty.RESCUE, now=moment)
+    if aside.waiting:
+        found = list(rows.exclude(pk__in=aside.waiting)[:limit])
+    for job in found:
+        with aside.guarding(job.id):
+            done = _lose_if_free(job, moment, orphaned)
+            taken += [done] if done else []
+    return taken
 
 
 def _lose_if_free(job: Job, now: datetime, orphaned: Q) -> Rescued | None:

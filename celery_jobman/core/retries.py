@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from django.db.models import Max
 
-from celery_jobman.core import actions, comeback, joins, reopening, transitions
+from celery_jobman.core import actions, comeback, joins, reopening, transitions, troubles
 from celery_jobman.core.statements import Plus
 from celery_jobman.core.terms import UNCHANGED
 from celery_jobman.exceptions import JobNotFound, TransitionRefused, UnknownStep
@@ -185,6 +185,7 @@ def _reopen(
     )
     if not moved:
         raise _refusal(job, attempt)
+    troubles.forget([job_id])
     if workflow is not None:
         reopening.write(workflow, now=now, fresh=fresh, moved=job.id)
     elif joins.member(job) is not None:

@@ -9,10 +9,10 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from celery_jobman.core import cancellation, moments, transitions
+from celery_jobman.core import cancellation, moments, transitions, troubles
 from celery_jobman.core.encoding import clean
-from celery_jobman.exceptions import UnknownTask
-from celery_jobman.models import Job
+from celery_jobman.exceptions import UnknownTask, UnsendableMessage
+from celery_jobman.models import Duty, Job
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ logger = logging.getLogger("celery_jobman")
 REFUSED_DELAY = timedelta(seconds=5)
 #: How ``dispatch_error`` begins when it was no broker that refused, but a worker.
 UNKNOWN_TASK = f"{UnknownTask.__name__}: "
+#: How it begins when there is no message that a broker could take.
+UNSENDABLE = f"{UnsendableMessage.__name__}: "
 
 
 def dispatch(
@@ -45,7 +47,8 @@ def dispatch(
 
     Returns:
         True when the message was sent, False when the broker refused it (the job is scheduled
-        again), None when somebody else moved the job first or it had expired.
+        again), None when somebody else moved the job first, it had expired, or there is no
+        message that could be sent (the job is set aside).
     """
     if has_expired(job, now):
         if expire(job.id, now=now, delivery=job.delivery):
@@ -89,31 +92,47 @@ def expire(job_id: UUID, *, now: datetime, delivery: int | None = None) -> bool:
     return cancellation.stop_waiting(job_id, now=now, at=at, error_message=reason)
 
 
-def send(job: Job, publish: Publish, *, now: datetime) -> bool:
+def send(job: Job, publish: Publish, *, now: datetime) -> bool | None:
     """Publish a queued job; put it back on the schedule when the broker refuses it.
 
     Returns:
-        Whether the message was sent.
+        Whether the broker took the message; None when there is none that it could take.
     """
     moments.reached("queued")
     try:
         publish(job)
     except Exception as error:  # noqa: BLE001 - whatever the transport raises
         refuse(job, error, now=now)
-        return False
+        return None if isinstance(error, UnsendableMessage) else False
+    sent(job)
     return True
 
 
+def sent(job: Job) -> None:
+    """Forget, of a job as it was read, that there was no message of it before."""
+    if job.dispatch_error.startswith(UNSENDABLE):
+        troubles.overcome(Duty.DISPATCH, job.id)
+
+
 def refuse(job: Job, error: Exception, *, now: datetime) -> None:
-    """Hold a job, as it was read, whose message was refused; see :func:`hold`."""
+    """Hold a job, as it was read, whose message was refused; see :func:`hold`.
+
+    One of which no message can be made waits twice as long each time.
+    """
     since = job.refused_at if job.dispatch_error else None
-    hold(job.id, job.delivery, error, now=now, since=since)
+    if isinstance(error, UnsendableMessage):
+        delay = troubles.note(Duty.DISPATCH, job.id, error, now=now)
+        hold(job.id, job.delivery, error, now=now, since=since, delay=delay)
+    else:
+        hold(job.id, job.delivery, error, now=now, since=since)
 
 
 def refused() -> JobQuerySet:
     """Return the jobs that wait because the broker did not take their messages."""
     held = Job.objects.filter(state=State.SCHEDULED).exclude(dispatch_error="")
-    return held.exclude(dispatch_error__startswith=UNKNOWN_TASK)
+    for others in (UNKNOWN_TASK, UNSENDABLE):
+        held = held.exclude(dispatch_error__startswith=others)
+    return held
 
 
 def put_back(job_id: UUID, delivery: int, *, now: datetime) -> bool:

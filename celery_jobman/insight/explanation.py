@@ -8,8 +8,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from celery_jobman.conf import settings
-from celery_jobman.core.schedule import REFUSED_DELAY, UNKNOWN_TASK
+from celery_jobman.core.schedule import REFUSED_DELAY, UNKNOWN_TASK, UNSENDABLE
 from celery_jobman.insight import workflows
+from celery_jobman.insight.troubles import troubles
 from celery_jobman.insight.turn import command, lack, turn
 from celery_jobman.insight.wording import ago, at, error, lasting, short
 from celery_jobman.insight.workforce import Workforce
@@ -46,15 +47,24 @@ _NEXT = {
 }
 
 
-def why(job: Job, now: datetime) -> str:
-    """Return one sentence on where a job stands and what it waits for."""
-    return _SENTENCES[State(job.state)](job, now)
+def why(job: Job, now: datetime, *, with_errors: bool = True) -> str:
+    """Return a sentence on where a job stands and what it waits for, and on its troubles.
+
+    Args:
+        job: The job.
+        now: Aware datetime to tell times by.
+        with_errors: False: leave out what the errors of its troubles said.
+    """
+    sentence = _SENTENCES[State(job.state)](job, now)
+    return f"{sentence} {troubles(job.pk, now, with_errors=with_errors)}".rstrip()
 
 
 def _scheduled(job: Job, now: datetime) -> str:
     due = job.available_at or now
     if is_of_an_unknown_task(job):
         return _unknown(job, due, now)
+    if job.dispatch_error.startswith(UNSENDABLE):
+        return _("It is due, but there is no message of it that could be sent.")
     if job.dispatch_error:
         return _refused(job, due, now)
     if due > now:
@@ -69,6 +79,12 @@ def _scheduled(job: Job, now: datetime) -> str:
             % late
         )
     return _("It has been due for %(time)s; a worker sends it within a second or two.") % late
+
+
+def waits_for_the_broker(job: Job) -> bool:
+    """Return whether a job waits because a broker did not take its message, and said why."""
+    others = (UNKNOWN_TASK, UNSENDABLE)
+    return bool(job.dispatch_error) and not job.dispatch_error.startswith(others)
 
 
 def is_of_an_unknown_task(job: Job) -> bool:

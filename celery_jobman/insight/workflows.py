@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from celery_jobman.core import behind
+from celery_jobman.insight.troubles import troubles
 from celery_jobman.insight.wording import ago, number
 from celery_jobman.models import Batch, Job, Stopping
 from celery_jobman.models.batch import Kind
@@ -203,8 +204,8 @@ def _fell_with(row: Job | Batch, around: Batch) -> bool:
 
 
 def why(batch: Batch, now: datetime) -> str:
-    """Return a few words on where a batch stands, and what it waits for."""
-    return _SENTENCES[State(batch.state)](batch, now)
+    """Return a few words on where a batch stands, what it waits for, and its troubles."""
+    return f"{_SENTENCES[State(batch.state)](batch, now)} {troubles(batch.pk, now)}".rstrip()
 
 
 def _blocked(batch: Batch, now: datetime) -> str:

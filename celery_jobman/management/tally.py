@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 
 from celery_jobman.exceptions import JobmanError
 from celery_jobman.insight.wording import counted
+from celery_jobman.models.database_errors import is_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,15 +39,24 @@ def each(jobs: Iterable[Job], act: Callable[[Job], None], done: str, console: Co
 
 def _every(jobs: Iterable[Job], act: Callable[[Job], None], done: str, console: Console) -> None:
     count, refusals = 0, 0
-    error: JobmanError | None = None
+    error: Exception | None = None
     for job in jobs:
         try:
             act(job)
-        except JobmanError as refusal:
+        except Exception as refusal:
+            if not is_refusal(refusal):
+                raise
             refusals, error = refusals + 1, refusal
-            console.refuse(str(refusal))
+            console.refuse(_told(job, refusal))
         else:
             count += 1
     console.fact(f"{counted(count, 'job')} {done}", total=count, refused=refusals)
     if error is not None:
         raise CommandError(f"{counted(refusals, 'job')} refused") from error
+
+
+def _told(job: Job, refusal: Exception) -> str:
+    """Return what is said of a refusal: ours name the job, others do not."""
+    if isinstance(refusal, JobmanError):
+        return str(refusal)
+    return f"job {job.pk}: {type(refusal).__name__}: {refusal}"

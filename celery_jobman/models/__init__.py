@@ -9,11 +9,13 @@ from celery_jobman.models.job import Job, Role
 from celery_jobman.models.log import LogLine
 from celery_jobman.models.queue import Queue
 from celery_jobman.models.step import Step, StepState
+from celery_jobman.models.trouble import Duty, Trouble
 from celery_jobman.models.worker import Worker
 
 __all__ = [
     "Attempt",
     "Batch",
+    "Duty",
     "Job",
     "JobAction",
     "Kind",
@@ -25,5 +27,6 @@ __all__ = [
     "StepState",
     "Stopping",
     "Trigger",
+    "Trouble",
     "Worker",
 ]

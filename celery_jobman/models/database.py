@@ -72,6 +72,11 @@ class _Writing(transaction.Atomic):
             connection.transaction_mode = mode
 
 
+def is_inside() -> bool:
+    """Whether statements issued here and now belong to a transaction that is open."""
+    return connections[using()].in_atomic_block
+
+
 def reconnect(alias: str) -> None:
     """Make sure that a connection stands: open it, or close one that broke unnoticed.
 

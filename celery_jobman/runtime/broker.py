@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import struct
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery import current_app
+from celery.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.utils import timezone
-from kombu.exceptions import OperationalError
+from kombu.exceptions import OperationalError, SerializationError
 
 from celery_jobman.conf import settings
 from celery_jobman.core import dispatching, moments, schedule
+from celery_jobman.exceptions import UnsendableMessage
 from celery_jobman.models import Job
 from celery_jobman.models.database import using
 from celery_jobman.runtime import bulk, connection, messages, publishing, results
@@ -41,6 +44,7 @@ def publish(
     Raises:
         kombu.exceptions.OperationalError: The broker is away.  Nothing was sent, as far as
             can be known.
+        UnsendableMessage: No broker could take the message.  Nothing was sent.
     """
     celery: Celery = app or current_app._get_current_object()  # noqa: SLF001 - the proxy is bound to its thread
     send = partial(_send, celery, job, options, **extra)
@@ -50,10 +54,22 @@ def publish(
         else:
             answer = partial(_send_for, celery, _own_backend(celery), send)
             publishing.within(settings().publish_timeout.total_seconds(), answer)
-    except Exception:
+    except Exception as error:
         _forget_result(celery, job.task_id)
-        raise
+        raise _sorted(error, job) from error
     moments.reached("published")
+
+
+#: What is raised where a message is made of values, options or a queue that are of no use.
+_OF_ITS_OWN = (
+    ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError,
+    struct.error, SerializationError, ImproperlyConfigured,
+)  # fmt: skip
+
+
+def _sorted(error: Exception, job: Job) -> Exception:
+    """Return an error of a publish as ours, if it is of the message and not of the broker."""
+    return UnsendableMessage(job.task, error) if isinstance(error, _OF_ITS_OWN) else error
 
 
 def _send(celery: Celery, job: Job, options: dict[str, Any] | None, **extra: Any) -> None:
@@ -79,7 +95,8 @@ def publish_all(jobs: Sequence[Job]) -> tuple[int, Exception | None]:
     except Exception as error:  # noqa: BLE001 - whatever the transport raises
         for job in jobs[len(taken) :]:
             _forget_result(celery, job.task_id)
-        return len(taken), error
+        left = jobs[len(taken) :]
+        return len(taken), _sorted(error, left[0]) if left else None
     return len(taken), None
 
 

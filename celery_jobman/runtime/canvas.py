@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from celery.canvas import _chain, chord, group, signature
 
 from celery_jobman.core import moments
+from celery_jobman.core.fallbacks import NotWritten
 from celery_jobman.exceptions import DatabaseUnwritable
-from celery_jobman.runtime.connection import OUTAGE
+from celery_jobman.models.database_errors import is_refusal
 from celery_jobman.runtime.running import ending
 from celery_jobman.runtime.task import is_recorded
 from celery_jobman.states import State
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
     from celery_jobman.runtime.outcomes import Verdict
     from celery_jobman.runtime.running import RunningJob
-
-
-class NotWritten(Exception):
-    """What follows a job could not be written, for a reason of its own."""
 
 
 class Following:
@@ -55,7 +52,7 @@ class Following:
         except Exception as error:
             del children[known:]  # the next try notes them again
             cause = error.__cause__ if isinstance(error, DatabaseUnwritable) else error
-            if isinstance(cause, OUTAGE):
+            if cause is not None and not is_refusal(cause):
                 raise cause from error
             raise NotWritten from error
         moments.reached("links written")

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.db import InterfaceError, OperationalError, connections
 
 from celery_jobman.conf import settings
-from celery_jobman.models.database import home, route, using
+from celery_jobman.models.database import home, is_inside, route, using
+from celery_jobman.models.database_errors import is_refusal
 from celery_jobman.runtime import identity
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def patiently(call: Callable[[], T], what: str) -> T:
         try:
             return call()
         except OUTAGE as error:
-            if connections_busy() or time.monotonic() + pause > deadline:
+            if is_refusal(error) or connections_busy() or time.monotonic() + pause > deadline:
                 raise
             logger.warning("Database is away, trying again what=%s error=%r", what, error)
         drop()
@@ -126,7 +127,7 @@ def renewed() -> Iterator[None]:
 
 def connections_busy() -> bool:
     """Whether the current connection is inside a transaction, where a retry cannot help."""
-    return current().in_atomic_block
+    return is_inside()
 
 
 def drop() -> None:

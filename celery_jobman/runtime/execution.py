@@ -15,7 +15,7 @@ from django.utils import timezone
 from celery_jobman.conf import settings
 from celery_jobman.core import attempts, behind, joins, moments, schedule
 from celery_jobman.core.endings import Run
-from celery_jobman.exceptions import ClaimLost, ControlFlow
+from celery_jobman.exceptions import ClaimLost, ControlFlow, ResultRefused
 from celery_jobman.models import Job
 from celery_jobman.models.database import atomic
 from celery_jobman.runtime import (
@@ -67,6 +67,8 @@ def execute(task: Task, args: Any, kwargs: Any) -> Any:
     if to == State.CANCELLED:
         results.revoke(task, job.request)
         raise Ignore("cancelled")
+    if to == State.FAILED and verdict.error is None:
+        raise ResultRefused(job.id)
     if to == State.SCHEDULED and not job.eager:
         broker.send_if_due(job.id)
     if verdict.error is not None:
@@ -221,7 +223,7 @@ def _judge(error: BaseException, task: Task, job: RunningJob) -> outcomes.Verdic
         return outcomes.judge(ClaimLost(), task, job)
     except connection.OUTAGE:
         logger.exception("End of an attempt could not be judged yet job=%s", job.id)
-        arrears.owe(partial(_judge_late, error, task, job))
+        arrears.owe(partial(_judge_late, error, task, job), job.id)
         supervisor.wake()
         return outcomes.Verdict(ending=None, error=Ignore("the database is away"))
     except Exception as trouble:

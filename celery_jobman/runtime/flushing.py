@@ -16,6 +16,7 @@ from django.utils import timezone
 from celery_jobman.conf import settings
 from celery_jobman.core import logs, progress
 from celery_jobman.exceptions import ClaimLost
+from celery_jobman.models.database_errors import is_refusal
 from celery_jobman.runtime.connection import OUTAGE
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Collector(Protocol):
     """A running job, as far as it collects what is to be written."""
 
     lines: deque[Line]
+    #: Lines that could not be kept.
+    lines_dropped: int
     #: So many of the first lines may be in the database: the connection broke meanwhile.
     unsure: int
     report: Progress | None
@@ -71,17 +74,21 @@ def flush(job: Collector) -> None:
     """Write the lines and the progress that a job has collected.
 
     Raises:
-        OperationalError, InterfaceError: The database is away; the job keeps its lines.
+        OperationalError, InterfaceError: The database is away; the job keeps its lines.  One
+            that the database refuses is dropped and counted, and the others are written.
     """
     with job.lock:
         forget_written(job)
         batch = _take(job)
         try:
             logs.write(batch)
-        except BaseException:
-            job.lines.extendleft(reversed(batch))
-            job.unsure = len(batch)
-            raise
+        except BaseException as error:
+            if not (isinstance(error, Exception) and is_refusal(error)):
+                job.lines.extendleft(reversed(batch))
+                job.unsure = len(batch)
+                raise
+            logger.exception("Log lines were refused, each is written by itself job=%s", job.id)
+            job.lines_dropped += logs.write_each(batch)
         _write_progress(job)
         job.flushed_at = time.monotonic()
 
@@ -121,9 +128,15 @@ def _write_progress(job: Collector) -> None:
     now = (job.report, job.runner.current)
     if now == job.reported:
         return
-    mine = progress.write(
-        job.id, job.attempt, now=timezone.now(), report=job.report, step=job.runner.current
-    )
+    try:
+        mine = progress.write(
+            job.id, job.attempt, now=timezone.now(), report=job.report, step=job.runner.current
+        )
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        logger.exception("Progress was refused, the next report is tried job=%s", job.id)
+        mine = True
     if not mine and job.in_body:
         job.stop = ClaimLost
     job.reported = now

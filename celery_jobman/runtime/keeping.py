@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -28,7 +29,9 @@ from django.utils import timezone
 from celery_jobman import __version__
 from celery_jobman.conf import settings
 from celery_jobman.core import cancellation, dispatching, errands, redelivery, rescue, workers
-from celery_jobman.models import Job, Worker
+from celery_jobman.core.troubles import Aside, pause
+from celery_jobman.models import Duty, Job, Worker
+from celery_jobman.models.database_errors import is_refusal
 from celery_jobman.runtime import broker, forking, hinting, results, running
 from celery_jobman.runtime.connection import OUTAGE
 from celery_jobman.runtime.pulse import Pulse
@@ -58,7 +61,21 @@ NOTE_QUEUES = 30.0
 #: Tries of a note while the database is away, one a second.
 TRIES = 600
 
+#: Tries of a note that fails for a reason of its own, the last an hour after the one before.
+REFUSALS = 100
+
 _inbox: SimpleQueue[Note] = SimpleQueue()
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A note, and how often it could not be followed."""
+
+    work: Note
+    due: float = 0.0
+    tries: int = 0
+    #: How many of them failed for a reason of the note's own.
+    refusals: int = 0
 
 
 def note(work: Note) -> None:
@@ -82,8 +99,8 @@ class Keeping(Thread):
         self.queues = sorted(controller.app.amqp.queues.consume_from)
         self.pulse = Pulse()
         self._due: dict[Callable[[], object], float] = {}
-        #: Notes that wait for the database, with the tries that are left.
-        self._waiting: list[tuple[Note, int]] = []
+        #: Notes that could not be followed yet.
+        self._waiting: list[_Waiting] = []
         #: By queue: the messages that were missing at the last look.
         self._missing: dict[str, int] = {}
 
@@ -124,32 +141,36 @@ class Keeping(Thread):
     def _read_inbox(self) -> None:
         wait = settings().dispatch_every.total_seconds()
         with suppress(Empty):
-            self._waiting.append((_inbox.get(timeout=min(wait, 1.0)), TRIES))
+            self._waiting.append(_Waiting(_inbox.get(timeout=min(wait, 1.0))))
         waiting, self._waiting = self._waiting, []
-        for work, tries in waiting:
-            if not self._follow(work):
-                self._put_off(work, tries - 1)
+        for each in waiting:
+            if each.due > time.monotonic() or not self._follow(each):
+                self._put_off(each)
 
-    def _follow(self, work: Note) -> bool:
-        """Do what a note says; return False when the database is away."""
+    def _follow(self, each: _Waiting) -> bool:
+        """Do what a note says; return False when that is to be tried again."""
         with forking.guard.undisturbed():
             try:
-                work(self.me)
-            except OUTAGE as error:
-                logger.warning("Keeper's note put off error=%r", error)
+                each.work(self.me)
+            except Exception as error:
+                each.tries += 1
                 connections.close_all()
-                return False
-            except Exception:
+                if not is_refusal(error):
+                    logger.warning("Keeper's note put off error=%r", error)
+                    return False
                 logger.exception("Keeper's note failed")
+                each.due = time.monotonic() + pause(each.refusals).total_seconds()
+                each.refusals += 1
+                return False
             return True
 
-    def _put_off(self, work: Note, tries: int) -> None:
+    def _put_off(self, each: _Waiting) -> None:
         """Keep a note for the next turn: a sign of life that is due comes first."""
-        if tries:
-            self._waiting.append((work, tries))
+        if each.tries - each.refusals < TRIES and each.refusals < REFUSALS:
+            self._waiting.append(each)
             return
         with forking.guard.undisturbed():
-            logger.error("Keeper's note given up, the database was away for too long")
+            logger.error("Keeper's note given up after %s tries", each.tries)
 
     def beat(self) -> None:
         """Give the worker's sign of life."""
@@ -168,8 +189,10 @@ class Keeping(Thread):
 
     def run_errands(self) -> None:
         """Go on with the batches whose members are to be released or ended."""
-        for batch_id in errands.outstanding():
-            hinting.go_on_with(batch_id)
+        aside = Aside(Duty.MEMBERS, now=timezone.now())
+        for batch_id in errands.outstanding(spared=aside.waiting):
+            with aside.guarding(batch_id):
+                hinting.go_on_with(batch_id)
 
     def rescue(self) -> None:
         """Take back what dead workers held."""
@@ -212,11 +235,13 @@ class Keeping(Thread):
             return
         now = timezone.now()
         asked = Job.objects.held_by(self.me.worker_id).filter(cancel_requested_at__isnull=False)
-        for job in asked.filter(pid__in=pids).without_payloads():
+        aside = Aside(Duty.CANCEL, now=now)
+        for job in asked.filter(pid__in=pids).exclude(pk__in=aside.waiting).without_payloads():
             grace = timedelta() if job.cancel_forced else settings().cancel_grace
             asked_at = job.cancel_requested_at
             if asked_at is not None and now - asked_at > grace + KILL_AFTER:
-                self._kill(job, now)
+                with aside.guarding(job.id):
+                    self._kill(job, now)
 
     def _kill(self, job: Job, now: datetime) -> None:
         pid = job.pid

@@ -13,14 +13,17 @@ from billiard.exceptions import TimeLimitExceeded
 from celery import current_app
 from django.utils import timezone
 
-from celery_jobman.core import cancellation, redelivery, rescue, schedule
+from celery_jobman.core import cancellation, redelivery, rescue, schedule, troubles
 from celery_jobman.exceptions import JobNotFound, TransitionRefused, UnknownTask
-from celery_jobman.models import Job
+from celery_jobman.models import Duty, Job
+from celery_jobman.models.database_errors import is_refusal
 from celery_jobman.runtime import broker, outcomes, results
 from celery_jobman.runtime.task import JobTask
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from celery_jobman.core.rescue import Rescued
     from celery_jobman.runtime.identity import Identity
 
@@ -49,13 +52,25 @@ def settle(loss: Loss, me: Identity) -> None:
     if job is None:
         _resend(loss)
         return
-    now = timezone.now()
-    if isinstance(loss.error, TimeLimitExceeded):
-        taken = rescue.time_out(job, loss.why, now=now, delay=_delay(job), final=_is_final(job))
-    else:
-        taken = rescue.lose(job, loss.why, now=now)
+    taken = _taken(job, loss, timezone.now())
     if taken is not None and not loss.is_told:
         _tell(taken, loss)
+
+
+def _taken(job: Job, loss: Loss, now: datetime) -> Rescued | None:
+    """End the attempt; where that fails for a reason of the job's own, let its page say so."""
+    try:
+        if isinstance(loss.error, TimeLimitExceeded):
+            delay, final = _delay(job), _is_final(job)
+            taken = rescue.time_out(job, loss.why, now=now, delay=delay, final=final)
+        else:
+            taken = rescue.lose(job, loss.why, now=now)
+    except Exception as error:
+        if is_refusal(error):
+            troubles.note(Duty.RESCUE, job.id, error, now=now)
+        raise
+    troubles.overcome(Duty.RESCUE, job.id)
+    return taken
 
 
 def _held(loss: Loss, me: Identity) -> Job | None:

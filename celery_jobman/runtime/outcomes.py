@@ -21,7 +21,8 @@ from celery_jobman.conf import settings
 from celery_jobman.core import passing
 from celery_jobman.core.attempts import is_ours
 from celery_jobman.core.encoding import clean
-from celery_jobman.core.endings import Ending, Fault, delay_of
+from celery_jobman.core.endings import Ending, delay_of
+from celery_jobman.core.faults import Fault
 from celery_jobman.exceptions import (
     ClaimLost,
     JobCancelled,

@@ -11,13 +11,14 @@ from celery.exceptions import Ignore
 from django.utils import timezone
 
 from celery_jobman.core import attempts, moments
-from celery_jobman.core.endings import Ending, Fault
+from celery_jobman.core.fallbacks import NotWritten
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Attempt, Outcome
-from celery_jobman.runtime import arrears, canvas, connection, supervisor
+from celery_jobman.runtime import arrears, connection, supervisor
 from celery_jobman.states import FINAL, State
 
 if TYPE_CHECKING:
+    from celery_jobman.core.endings import Ending
     from celery_jobman.runtime.canvas import Following
     from celery_jobman.runtime.running import RunningJob
 
@@ -27,13 +28,15 @@ logger = logging.getLogger("celery_jobman")
 def settle(job: RunningJob, ending: Ending, following: Following | None = None) -> State:
     """End the attempt in the database, and write what follows it there.
 
-    While the database is away the end is owed: it is written when the database is back.
+    While the database is away the end is owed: it is written when the database is back.  An end
+    that is refused down to the last column is owed, too, and noted as a trouble of the job.
 
     Returns:
         Where the job went: where ``ending`` says, or cancelled if that was asked for.
 
     Raises:
         celery.exceptions.Ignore: The attempt no longer holds the job.  Nothing was written.
+        Exception: An eager job's end was refused.  Nothing was written.
     """
     moments.reached("finishing")
     full = _complete(job, ending)
@@ -44,9 +47,11 @@ def settle(job: RunningJob, ending: Ending, following: Following | None = None) 
     except ClaimLost:
         logger.warning("Attempt lost its claim job=%s attempt=%s", job.id, job.attempt)
         raise Ignore("the job runs elsewhere") from None
-    except connection.OUTAGE:
+    except Exception:
+        if job.eager:  # its caller's transaction is broken, and nobody comes back to it
+            raise
         logger.exception("End of an attempt could not be written yet job=%s", job.id)
-        arrears.owe(partial(_finish_somehow, job, full, following))
+        arrears.owe(partial(_finish_somehow, job, full, following), job.id)
         _take_over(following)
         supervisor.wake()
     moments.reached("finished")
@@ -59,28 +64,12 @@ def settle_late(job: RunningJob, ending: Ending) -> None:
 
 
 def _finish_somehow(job: RunningJob, ending: Ending, following: Following | None = None) -> State:
-    """End the attempt with all it has to say or, where that is refused, without."""
+    """End the attempt; what follows is left to Celery where it cannot be written."""
     try:
         return _finish(job, ending, following)
-    except (*connection.OUTAGE, ClaimLost):
-        raise
-    except canvas.NotWritten:
+    except NotWritten:
         logger.exception("What follows could not be written and is left to Celery job=%s", job.id)
-        return _finish_somehow(job, ending)
-    except Exception as error:
-        logger.exception("End of an attempt was refused by the database job=%s", job.id)
-        return _finish_bare(job, ending, error)
-
-
-def _finish_bare(job: RunningJob, ending: Ending, error: Exception) -> State:
-    """Something of the task's own could not be stored: end the job without any of it."""
-    job.lines_dropped += len(job.lines)
-    job.lines.clear()
-    if ending.to == State.SUCCEEDED:
-        bare = Ending(outcome=ending.outcome, to=ending.to)
-    else:
-        bare = Ending(outcome=Outcome.FAILED, to=State.FAILED, fault=Fault.of(error))
-    return _finish(job, bare)
+        return _finish(job, ending)
 
 
 def _complete(job: RunningJob, ending: Ending) -> Ending:

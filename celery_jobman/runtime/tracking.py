@@ -19,7 +19,8 @@ from django.utils import timezone
 
 from celery_jobman.conf import settings
 from celery_jobman.core import attempts, jobs
-from celery_jobman.core.endings import CLEAN, Ending, Fault
+from celery_jobman.core.endings import Ending
+from celery_jobman.core.faults import CLEAN, Fault
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Job, Outcome
 from celery_jobman.runtime import (

@@ -35,8 +35,12 @@ def test_only_claimable_states_lead_to_running() -> None:
     assert sources_of(State.RUNNING) == CLAIMABLE
 
 
-def test_only_a_running_job_can_succeed_or_fail() -> None:
-    assert sources_of(State.SUCCEEDED) == sources_of(State.FAILED) == {State.RUNNING}
+def test_only_a_running_job_can_succeed() -> None:
+    assert sources_of(State.SUCCEEDED) == {State.RUNNING}
+
+
+def test_a_job_fails_while_it_runs_or_where_its_turn_comes_and_it_cannot_be_enqueued() -> None:
+    assert sources_of(State.FAILED) == {State.RUNNING, State.BLOCKED}
 
 
 @pytest.mark.parametrize("target", State)

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.utils.translation import gettext as _
 
+from celery_jobman.admin.access import Deed, may
 from celery_jobman.admin.batch import bar
 from celery_jobman.admin.batch.naming import badge, kind_of
 from celery_jobman.admin.page.progress import ENOUGH_PERCENT, ENOUGH_TIME, ESTIMATING, left
+from celery_jobman.admin.page.wire import visible
+from celery_jobman.insight.troubles import troubles
 from celery_jobman.insight.wording import done_of, number
 from celery_jobman.models import Batch, Job
 from celery_jobman.models.batch import Stopping
@@ -44,6 +47,7 @@ def header(subject: Subject) -> dict[str, Any]:
     """Return the state, how much is done, and the bar."""
     batch = subject.batch
     counts = bar.counts_of(batch).of_which_run(running(batch))
+    may_read = may(subject.request.user, Deed.VIEW_LOG)
     return {
         "badge": badge(batch),
         "word": str(State(batch.state).label),
@@ -51,6 +55,7 @@ def header(subject: Subject) -> dict[str, Any]:
         "done": done_of(counts.ended, counts.total) if counts.total else _("no members"),
         "rest": rest(subject),
         "reason": reason(batch),
+        "troubles": visible(troubles(batch.pk, subject.now, with_errors=may_read)),
         "bar": bar.svg(counts, batch.pk) if counts.total else "",
         "legend": legend(batch, counts),
     }

@@ -12,7 +12,7 @@ from celery_jobman.admin.access import Deed
 from celery_jobman.admin.markup import coded
 from celery_jobman.admin.page.wire import visible
 from celery_jobman.admin.routes import page_of
-from celery_jobman.insight.explanation import is_of_an_unknown_task, why
+from celery_jobman.insight.explanation import waits_for_the_broker, why
 from celery_jobman.insight.wording import ago
 from celery_jobman.states import State
 
@@ -73,10 +73,10 @@ def step(job: Job) -> str:
 
 def reason(subject: Subject) -> SafeString:
     """Return why the job stands where it stands; without its error for those who may not see it."""
-    job = subject.job
-    if not subject.may(Deed.VIEW_LOG):
+    job, may_read = subject.job, subject.may(Deed.VIEW_LOG)
+    if not may_read:
         job = copy(job)
         job.error_message = ""
-        if job.dispatch_error and not is_of_an_unknown_task(job):
+        if waits_for_the_broker(job):
             job.dispatch_error = _("(hidden)")
-    return coded(visible(why(job, subject.now)))
+    return coded(visible(why(job, subject.now, with_errors=may_read)))

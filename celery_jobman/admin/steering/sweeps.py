@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,6 +27,7 @@ from celery_jobman.core import actions as audits
 from celery_jobman.core.encoding import clean
 from celery_jobman.exceptions import JobmanError
 from celery_jobman.insight import wording
+from celery_jobman.models.database_errors import is_refusal
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from celery_jobman.models import Job
 
     Do = Callable[[Job, dict[str, Any]], object]
+
+logger = logging.getLogger("celery_jobman")
 
 #: Seconds after which what is left is left for another request.
 PATIENCE = 20.0
@@ -183,6 +187,11 @@ def _try(sweep: Sweep, job: Job, data: dict[str, Any]) -> str:
     except JobmanError as error:
         state = getattr(error, "state", "")
         return _already(state) if state else _("gone")
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        logger.exception("A job could not be done with the others job=%s", job.pk)
+        return wording.error(type(error).__name__, str(error))
     return ""
 
 

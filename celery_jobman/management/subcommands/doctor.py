@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from celery_jobman.insight.wording import counted
 from celery_jobman.insight.workforce import Workforce
-from celery_jobman.management.examinations import installation, traffic, workflows
+from celery_jobman.management.examinations import installation, traffic, troubles, workflows
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -74,4 +74,6 @@ def _traffic() -> Iterator[Finding]:
     yield traffic.unknown()
     yield traffic.overdue(force, now)
     yield workflows.errands(force, now)
+    yield from troubles.set_aside()
+    yield troubles.unwritten()
     yield traffic.dropped_lines()

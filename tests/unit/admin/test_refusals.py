@@ -33,6 +33,8 @@ ELSEWHERE = {
     exceptions.BatchClosed: "raised to who adds to a batch",
     exceptions.BatchNotFound: "the page is not found",
     exceptions.ResultTooLarge: "kept as the job's error",
+    exceptions.ResultRefused: "told to Celery",
+    exceptions.UnsendableMessage: "kept as the job's dispatch error",
     exceptions.NotInAJob: "raised to code outside a task",
     exceptions.JobFailed: "the task's own word, kept as the job's error",
     exceptions.JobLost: "kept as the job's error",

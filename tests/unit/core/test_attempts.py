@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 from django.db.models import Q
 
 from celery_jobman.core import attempts, logs
-from celery_jobman.core.endings import Ending, Fault
+from celery_jobman.core.endings import Ending
+from celery_jobman.core.faults import Fault
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Attempt, Job, LogLine, Outcome
 from celery_jobman.states import CLAIMABLE, State
@@ -230,12 +232,12 @@ def test_a_guard_that_does_not_hold_lets_nothing_be_written() -> None:
 
 def test_either_all_of_an_end_is_written_or_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def break_down(_: Any) -> None:
-        raise ValueError("disk full")
+        raise OperationalError("the database is away")
 
     job = running_job()
     monkeypatch.setattr(logs, "write", break_down)
 
-    with pytest.raises(ValueError, match="disk full"):
+    with pytest.raises(OperationalError, match="away"):
         attempts.finish(run_of(job), SUCCESS, now=NOON, lines=[line(job)])
 
     job.refresh_from_db()

@@ -1,47 +1,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_jobman.core.endings import (
-    CLEAN,
-    MESSAGE_LENGTH,
-    TRACEBACK_LENGTH,
-    Ending,
-    Fault,
-    delay_of,
-)
+from celery_jobman.core.endings import Ending, bare, delay_of, lesser
+from celery_jobman.core.faults import Fault
 from celery_jobman.models import Outcome
 from celery_jobman.states import State
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-class Unspeakable(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError("not even that")
-
-
-def here(error: Exception) -> None:
-    raise error
-
-
-def elsewhere(error: Exception) -> None:
-    raise error
-
-
-def caught(error: Exception, place: Callable[[Exception], None] = here) -> Exception:
-    """Raise and catch an error, so that it has a traceback."""
-    try:
-        place(error)
-    except Exception as found:  # noqa: BLE001 - any
-        return found
-    raise AssertionError
 
 
 @pytest.mark.parametrize("outcome", Outcome)
@@ -51,64 +20,61 @@ def test_only_failures_time_outs_and_losses_count(outcome: Outcome) -> None:
     assert Ending(outcome=outcome, to=State.FAILED).counts is (outcome in counted)
 
 
-def test_a_fault_names_the_error_and_shows_where_it_was_raised() -> None:
-    fault = Fault.of(caught(ValueError("no stock")))
-
-    assert (fault.error_class, fault.error_message) == ("ValueError", "no stock")
-    assert "raise error" in fault.traceback
-    assert "ValueError: no stock" in fault.traceback
+REFUSAL = ValueError("too large")
+REPORTED = {"progress_current": 3, "current_step": "load"}
 
 
-def test_an_error_of_a_project_is_named_with_its_module() -> None:
-    assert Fault.of(Unspeakable()).error_class == f"{__name__}.Unspeakable"
+def rungs(ending: Ending, *, is_taken: bool = False) -> list[tuple[State, dict[str, Any], str]]:
+    """Return the ladder of an ending that was refused: state, columns, and what is missing."""
+    tried = lesser(ending, REFUSAL, is_taken=is_taken)
+    return [(less.to, less.changes, what) for less, what in tried]
 
 
-def test_an_error_that_cannot_speak_is_described_all_the_same() -> None:
-    assert Fault.of(caught(Unspeakable())).error_message == "(its message could not be read)"
+def test_a_success_that_is_refused_is_one_without_progress_then_without_a_result() -> None:
+    ending = Ending(
+        outcome=Outcome.SUCCEEDED, to=State.SUCCEEDED, changes={"result": "3", **REPORTED}
+    )
 
-
-def test_the_cause_of_an_error_is_part_of_its_traceback() -> None:
-    error = ValueError("no stock")
-    error.__cause__ = KeyError("shelf 7")
-
-    assert "shelf 7" in Fault.of(caught(error)).traceback
-
-
-def test_messages_and_tracebacks_are_bounded() -> None:
-    fault = Fault.of(caught(ValueError("x" * 2 * TRACEBACK_LENGTH)))
-
-    assert len(fault.error_message) == MESSAGE_LENGTH
-    assert len(fault.traceback) == TRACEBACK_LENGTH
-
-
-def test_hostile_text_is_cleaned() -> None:
-    fault = Fault.of(caught(ValueError("a\x00b\ud800")))
-
-    assert fault.error_message == "a\N{REPLACEMENT CHARACTER}b?"
-    assert "\x00" not in fault.traceback
-
-
-def test_failures_look_alike_when_class_and_place_do() -> None:
-    first, second = (Fault.of(caught(ValueError(text))) for text in ("row 1", "row 2"))
-
-    assert first.fingerprint == second.fingerprint
-
-
-def test_failures_of_another_class_or_place_do_not_look_alike() -> None:
-    faults = [
-        caught(ValueError()),
-        caught(KeyError()),
-        caught(ValueError(), elsewhere),
-        ValueError(),
+    assert rungs(ending) == [
+        (State.SUCCEEDED, {"result": "3"}, "its progress"),
+        (State.SUCCEEDED, {}, "its result"),
+        (State.SUCCEEDED, {}, "its result, progress and error"),
     ]
 
-    assert len({Fault.of(error).fingerprint for error in faults}) == len(faults)
+
+def test_a_success_whose_result_others_wait_for_fails_without_it() -> None:
+    ending = Ending(outcome=Outcome.SUCCEEDED, to=State.SUCCEEDED, changes={"result": "3"})
+
+    (_, *rest) = list(lesser(ending, REFUSAL, is_taken=True))
+
+    assert [less.to for less, _ in rest] == [State.FAILED, State.FAILED]
+    assert [less.outcome for less, _ in rest] == [Outcome.FAILED, Outcome.FAILED]
+    assert rest[0][0].fault.error_message == "too large"
 
 
-def test_no_error_leaves_no_words() -> None:
-    assert (CLEAN.error_class, CLEAN.error_message, CLEAN.traceback, CLEAN.fingerprint) == (
-        "", "", "", "",
-    )  # fmt: skip
+def test_an_attempt_whose_next_one_cannot_be_written_fails_and_keeps_how_it_ended() -> None:
+    ending = Ending(outcome=Outcome.LOST, to=State.SCHEDULED, changes={"args": "[1]"})
+
+    (_, failed, barest) = (less for less, _ in lesser(ending, REFUSAL, is_taken=False))
+
+    assert (failed.to, failed.outcome) == (State.FAILED, Outcome.LOST)
+    assert barest.to == State.FAILED
+
+
+def test_a_failure_keeps_the_class_of_an_error_whose_message_is_refused() -> None:
+    fault = Fault(error_class="shop.NoStock", error_message="x" * 10_000, traceback="…")
+    ending = Ending(outcome=Outcome.FAILED, to=State.FAILED, fault=fault)
+
+    _, (less, what), _ = lesser(ending, REFUSAL, is_taken=False)
+
+    assert (less.fault.error_class, what) == ("shop.NoStock", "its error")
+    assert less.fault.error_message == "its message could not be stored: ValueError: too large"
+
+
+def test_the_barest_end_of_a_cancelled_job_is_a_cancelled_one() -> None:
+    ending = Ending(outcome=Outcome.CANCELLED, to=State.CANCELLED, changes=REPORTED)
+
+    assert bare(ending, is_taken=True) == Ending(outcome=Outcome.CANCELLED, to=State.CANCELLED)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 
 from celery_jobman import signals
 from celery_jobman.core import attempts, hints, rescue
-from celery_jobman.core.endings import Ending, Fault
+from celery_jobman.core.endings import Ending
+from celery_jobman.core.faults import Fault
 from celery_jobman.core.hooks import TASK, hooks, write
 from celery_jobman.exceptions import ClaimLost, JobLost
 from celery_jobman.models import Job, Outcome

@@ -197,10 +197,10 @@ def test_who_retried_it_and_why_is_audited() -> None:
     )  # fmt: skip
 
 
-def test_a_retry_is_three_statements(budget: Budget) -> None:
+def test_a_retry_is_four_statements(budget: Budget) -> None:
     job = finished_job()
 
-    with budget(3):
+    with budget(4):
         retry(job.id, now=LATER, actor="ana")
 
 

@@ -29,7 +29,8 @@ from celery_jobman.core import (
     resumption,
     retries,
 )
-from celery_jobman.core.endings import Ending, Fault
+from celery_jobman.core.endings import Ending
+from celery_jobman.core.faults import Fault
 from celery_jobman.exceptions import JobmanError
 from celery_jobman.models import Batch, Job, Outcome, Role, Stopping
 from celery_jobman.runtime.workflows.live import LiveBatch

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 
 from celery_jobman.exceptions import ClaimLost
+from celery_jobman.models import Duty, Trouble
+from celery_jobman.models.ids import uuid7
 from celery_jobman.runtime import arrears
 
 if TYPE_CHECKING:
@@ -52,14 +54,14 @@ def test_while_the_database_is_away_everything_stays_owed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "logged"),
+    ("error", "logged", "is_owed"),
     [
-        (ClaimLost(), "An end came too late"),
-        (ValueError("wrong"), "An end could not be written and was dropped"),
+        (ClaimLost(), "An end came too late", False),
+        (ValueError("wrong"), "An end is refused by the database", True),
     ],
 )
-def test_what_can_never_be_paid_is_logged_and_does_not_hold_up_the_rest(
-    error: BaseException, logged: str, caplog: pytest.LogCaptureFixture
+def test_what_cannot_be_paid_is_logged_and_does_not_hold_up_the_rest(
+    error: BaseException, logged: str, *, is_owed: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     arrears.owe(Mock(side_effect=error))
     second = Mock()
@@ -69,6 +71,27 @@ def test_what_can_never_be_paid_is_logged_and_does_not_hold_up_the_rest(
 
     second.assert_called_once()
     assert logged in caplog.text
+    assert arrears.is_clear() is not is_owed
+
+
+@pytest.mark.django_db
+def test_an_end_that_is_refused_is_a_trouble_of_its_job_until_it_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job_id = uuid7()
+    arrears.owe(Mock(side_effect=[DataError("too long"), None]), job_id)
+
+    arrears.pay()
+    noted = Trouble.objects.get(row_id=job_id)
+    arrears.pay()
+    early = not arrears.is_clear()
+    monkeypatch.setattr(arrears, "time", Mock(monotonic=lambda: float("inf")))
+    arrears.pay()
+
+    assert (noted.duty, noted.error) == (Duty.END, "DataError: too long")
+    assert early
+    assert arrears.is_clear()
+    assert not Trouble.objects.exists()
 
 
 def test_nothing_owed_is_nothing_paid() -> None:

@@ -108,7 +108,7 @@ def test_no_process_is_born_while_a_failure_is_logged(
 
     keeper._read_inbox()
     keeper._attempt(Mock(side_effect=error, __name__="beat"))
-    keeper._put_off(Mock(), 0)
+    keeper._put_off(keeping._Waiting(Mock(), tries=keeping.TRIES))
 
     assert guarded == [True, True, True]
     assert not forking.guard._lock.locked()

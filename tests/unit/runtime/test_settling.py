@@ -8,17 +8,18 @@ import pytest
 from celery.exceptions import Ignore
 from django.db import DataError, OperationalError
 
-from celery_jobman.core import attempts, logs, rescue
+from celery_jobman.core import attempts, logs, rescue, transitions
 from celery_jobman.core.endings import Ending
 from celery_jobman.core.progress import Progress
 from celery_jobman.exceptions import ClaimLost
-from celery_jobman.models import Job, LogLine, Outcome
+from celery_jobman.models import Job, LogLine, Outcome, Trouble
 from celery_jobman.runtime import arrears, execution, outcomes, settling, supervisor
 from celery_jobman.states import State
 from tests.factories import LATER, NOON, line, running_job
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from celery import Task
     from pytest_django import Settings as Project
@@ -130,43 +131,37 @@ def test_a_success_is_no_end_of_an_attempt_that_was_cancelled(running: Running) 
 def test_a_database_that_is_away_is_owed_the_end(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    owed: list[Any] = []
-    monkeypatch.setattr(arrears, "owe", owed.append)
     job = running(running_job())
     with monkeypatch.context() as outage:
         outage.setattr(attempts, "finish", Mock(side_effect=OperationalError("away")))
         settling.settle(job, SUCCESS)
     before = job.row.state
 
-    owed[0]()
+    arrears.pay()
 
     assert (before, job.row.state) == (State.RUNNING, State.SUCCEEDED)
 
 
 @pytest.mark.parametrize(("ending", "to"), [(SUCCESS, State.SUCCEEDED), (BACKOFF, State.FAILED)])
 def test_an_end_that_the_database_refuses_is_written_without_what_it_refused(
-    running: Running,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    ending: Ending,
-    to: State,
+    running: Running, monkeypatch: pytest.MonkeyPatch, ending: Ending, to: State
 ) -> None:
-    finish = attempts.finish
-    refuse_once = Mock(side_effect=[DataError("smallint out of range"), None])
+    move = transitions.try_move
 
-    def refuse(*args: Any, **options: Any) -> Ending:
-        refuse_once()
-        return finish(*args, **options)
+    def refuse(job_id: UUID, state: State, **columns: Any) -> bool:
+        if state == State.SCHEDULED or "result" in columns:
+            raise DataError("smallint out of range")
+        return move(job_id, state, **columns)
 
-    monkeypatch.setattr(attempts, "finish", refuse)
+    monkeypatch.setattr(transitions, "try_move", refuse)
     job = running(running_job())
     job.lines.extend([line(job.row)] * 3)
 
     assert settling.settle(job, ending) == to
 
     attempt = job.row.attempts.get()
-    assert (job.row.state, attempt.lines_dropped) == (to, 3)
-    assert "End of an attempt was refused by the database" in caplog.text
+    assert (job.row.state, attempt.lines_dropped, LogLine.objects.count()) == (to, 0, 3)
+    assert "smallint out of range" in Trouble.objects.get(row_id=job.id).error
 
 
 def refuse_lines(lines: Sequence[Line]) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from celery_jobman import signals
 from celery_jobman.core import attempts
-from celery_jobman.core.endings import Ending, Fault
+from celery_jobman.core.endings import Ending
+from celery_jobman.core.faults import Fault
 from celery_jobman.models import Outcome
 from celery_jobman.states import State
 from tests.factories import (

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from celery_jobman import batch, chain
 from celery_jobman.core import attempts, errands, joins, resumption, retries
-from celery_jobman.core.endings import Ending, Fault
+from celery_jobman.core.endings import Ending
+from celery_jobman.core.faults import Fault
 from celery_jobman.models import Batch, Job, Outcome, Role
 from celery_jobman.states import State
 from celery_jobman.testing import run_jobs

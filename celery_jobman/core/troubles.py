@@ -1,0 +1,129 @@
+"""Troubles: what could not be done for one row is set aside, and the others go on.
+
+Whoever does something for many jobs or batches, one after the other, does it inside
+:meth:`Aside.guarding`.  What fails there for a reason of its own (a row that the database does
+not take, a value that cannot be read) is noted with that reason, shown on the row's page and by
+``jobman doctor``, and tried again after a pause that doubles with each try.  A database that is
+away is nobody's own trouble: that is raised, and whoever called waits.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db.models import F
+
+from celery_jobman.core.encoding import clean
+from celery_jobman.models import Trouble
+from celery_jobman.models.database import atomic
+from celery_jobman.models.database_errors import Answer, answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+    from uuid import UUID
+
+    from celery_jobman.models import Duty
+
+logger = logging.getLogger("celery_jobman")
+
+#: The first pause before another try; each is twice as long as the one before.
+SHORTEST = timedelta(seconds=5)
+LONGEST = timedelta(hours=1)
+#: Longest error that is kept, in characters.
+ERROR_LENGTH = 2000
+
+
+class Aside:
+    """The rows for which one duty has failed, as they stand at one moment.
+
+    Args:
+        duty: What is to be done.
+        now: Aware datetime to judge by.
+    """
+
+    def __init__(self, duty: Duty, *, now: datetime) -> None:
+        self._duty, self._now = duty, now
+        rows = Trouble.objects.filter(duty=duty, again_at__isnull=False)
+        self._known = dict(rows.values_list("row_id", "again_at"))
+
+    @property
+    def waiting(self) -> list[UUID]:
+        """The rows whose next try is not due: to be left out."""
+        return [row_id for row_id, again in self._known.items() if again and again > self._now]
+
+    @contextmanager
+    def guarding(self, row_id: UUID) -> Iterator[None]:
+        """Keep what fails in this block for a reason of the row's own from the rows after it.
+
+        What the block writes must be in transactions of its own; the row is set aside.
+
+        Raises:
+            OperationalError, InterfaceError: The database is away.
+        """
+        try:
+            yield
+        except Exception as error:
+            if answer(error) is Answer.OUTAGE:
+                raise
+            note(self._duty, row_id, error, now=self._now)
+        else:
+            if self._known.pop(row_id, None):
+                overcome(self._duty, row_id)
+
+
+def note(duty: Duty, row_id: UUID, error: BaseException | str, *, now: datetime) -> timedelta:
+    """Write down that a duty failed for a row; return after how long it is tried again.
+
+    It is logged the first time with its traceback, later with a line.
+    """
+    text = _text(error)
+    with atomic():
+        known = Trouble.objects.filter(duty=duty, row_id=row_id)
+        tries = known.values_list("tries", flat=True).first()
+        wait: timedelta = pause(tries or 0)
+        changes = {"error": text, "tried_at": now, "again_at": now + wait}
+        if not known.update(tries=F("tries") + 1, **changes):
+            Trouble.objects.bulk_create(
+                [Trouble(duty=duty, row_id=row_id, since=now, **changes)], ignore_conflicts=True
+            )
+    cause = error if isinstance(error, BaseException) and not tries else None
+    logger.error("Set aside duty=%s row=%s error=%s", duty, row_id, text, exc_info=cause)
+    return wait
+
+
+def remark(duty: Duty, row_id: UUID, text: str, *, now: datetime) -> None:
+    """Write down, inside a transaction, what is missing for good; there is nothing left to try.
+
+    A row may have several such remarks.
+    """
+    with atomic():
+        known = Trouble.objects.filter(duty=duty, row_id=row_id, again_at__isnull=True)
+        before = known.values_list("error", flat=True).first()
+        note(duty, row_id, f"{before}; {text}" if before else text, now=now)
+        Trouble.objects.filter(duty=duty, row_id=row_id).update(again_at=None)
+
+
+def overcome(duty: Duty, row_id: UUID) -> None:
+    """Delete the trouble of a duty that was done after all; what is missing for good stays."""
+    Trouble.objects.filter(duty=duty, row_id=row_id, again_at__isnull=False).delete()
+
+
+def forget(row_ids: Iterable[UUID], *duties: Duty) -> None:
+    """Delete the troubles of rows; only those of some duties, if any are given."""
+    rows = Trouble.objects.of(row_ids)
+    (rows.filter(duty__in=duties) if duties else rows).delete()
+
+
+def pause(tries: int) -> timedelta:
+    """Return how long to wait after so many failed tries before this one."""
+    doubled: timedelta = SHORTEST * 2 ** min(tries, 20)
+    return min(doubled, LONGEST)
+
+
+def _text(error: BaseException | str) -> str:
+    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    return clean(text, ERROR_LENGTH)

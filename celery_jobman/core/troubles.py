@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from django.db.models import F
 
 from celery_jobman.core.encoding import clean
-from celery_jobman.models import Trouble
+from celery_jobman.models import Duty, Trouble
 from celery_jobman.models.database import atomic
 from celery_jobman.models.database_errors import Answer, answer
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
     from uuid import UUID
-
-    from celery_jobman.models import Duty
 
 logger = logging.getLogger("celery_jobman")
 
@@ -110,6 +108,18 @@ def remark(duty: Duty, row_id: UUID, text: str, *, now: datetime) -> None:
 def overcome(duty: Duty, row_id: UUID) -> None:
     """Delete the trouble of a duty that was done after all; what is missing for good stays."""
     Trouble.objects.filter(duty=duty, row_id=row_id, again_at__isnull=False).delete()
+
+
+def tidy(*, now: datetime) -> int:
+    """Delete the troubles that nobody has tried again though they were due for long.
+
+    Whoever had the duty has not found the row any more: it has ended by itself, or was deleted.
+
+    Returns:
+        How many there were.
+    """
+    past = Trouble.objects.filter(again_at__lt=now - LONGEST).exclude(duty=Duty.PRUNE)
+    return past.delete()[0]
 
 
 def forget(row_ids: Iterable[UUID], *duties: Duty) -> None:

@@ -21,6 +21,7 @@ class Migration(migrations.Migration):
                             ("rescue", "Take it back"),
                             ("dispatch", "Send it"),
                             ("redeliver", "Send it again"),
+                            ("claim", "Begin it"),
                             ("cancel", "Stop it"),
                             ("members", "See to its members"),
                             ("prune", "Delete it"),

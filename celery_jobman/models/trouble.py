@@ -28,6 +28,9 @@ class Duty(models.TextChoices):
     REDELIVER = "redeliver", _("Send it again")
     """A job whose message was lost could not be sent again."""
 
+    CLAIM = "claim", _("Begin it")
+    """A worker that took a job's message could not claim the job."""
+
     CANCEL = "cancel", _("Stop it")
     """A job that ignores its cancel could not be stopped by force."""
 

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from celery.exceptions import Ignore
+from django.db import DatabaseError
 from django.utils import timezone
 
 from celery_jobman.conf import settings
-from celery_jobman.core import attempts, behind, joins, moments, schedule
+from celery_jobman.core import attempts, behind, joins, moments, schedule, troubles
 from celery_jobman.core.endings import Run
 from celery_jobman.exceptions import ClaimLost, ControlFlow, ResultRefused
-from celery_jobman.models import Job
+from celery_jobman.models import Duty, Job
 from celery_jobman.models.database import atomic
+from celery_jobman.models.database_errors import is_refusal
 from celery_jobman.runtime import (
     arrears,
     broker,
@@ -100,10 +102,26 @@ def _claimed(task: Task) -> Run | None:
     try:
         with connection.private():
             return connection.patiently(lambda: _claim(task, tried), "claim")
-    except connection.OUTAGE as error:
+    except DatabaseError as error:
         # The row still says queued; redelivery sends the job out again.
         logger.exception("Job could not be claimed task=%s task_id=%s", task.name, task.request.id)
-        raise Ignore("the database is away") from error
+        if not is_refusal(error):
+            raise Ignore("the database is away") from error
+        _set_aside(task, error)
+        raise Ignore("the database does not take the claim") from error
+
+
+def _set_aside(task: Task, error: Exception) -> None:
+    """Let the page of a job say why it is not begun, and its next message wait.
+
+    Raises:
+        django.db.DatabaseError: ``error`` itself: there is no row that could say so.
+    """
+    header = messages.header_of(task.request)
+    if header is None or task.request.is_eager:
+        raise error
+    with connection.private():
+        troubles.note(Duty.CLAIM, UUID(header["job"]), error, now=timezone.now())
 
 
 def _claim(task: Task, tried: list[Run]) -> Run | None:

@@ -28,7 +28,15 @@ from django.utils import timezone
 
 from celery_jobman import __version__
 from celery_jobman.conf import settings
-from celery_jobman.core import cancellation, dispatching, errands, redelivery, rescue, workers
+from celery_jobman.core import (
+    cancellation,
+    dispatching,
+    errands,
+    redelivery,
+    rescue,
+    troubles,
+    workers,
+)
 from celery_jobman.core.troubles import Aside, pause
 from celery_jobman.models import Duty, Job, Worker
 from celery_jobman.models.database_errors import is_refusal
@@ -57,6 +65,9 @@ LONGEST_DISPATCH = 2.0
 LOOK_FOR_LOST = 5.0
 #: Seconds between two notes that queues have a consumer.
 NOTE_QUEUES = 30.0
+
+#: Seconds between two looks for troubles that have passed.
+TIDY = 300.0
 
 #: Tries of a note while the database is away, one a second.
 TRIES = 600
@@ -124,6 +135,7 @@ class Keeping(Thread):
             (self.redeliver, LOOK_FOR_LOST),
             (self.enforce, 1.0),
             (self.note_queues, NOTE_QUEUES),
+            (self.tidy, TIDY),
         ]
 
     def _attempt(self, duty: Callable[[], object]) -> None:
@@ -257,6 +269,10 @@ class Keeping(Thread):
     def note_queues(self) -> None:
         """Note which queues this worker consumes."""
         workers.consume(self.queues, now=timezone.now())
+
+    def tidy(self) -> None:
+        """Forget troubles that have passed."""
+        troubles.tidy(now=timezone.now())
 
     def _row(self) -> Worker:
         versions = {

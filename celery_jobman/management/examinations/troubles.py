@@ -22,6 +22,7 @@ _WHAT = {
     Duty.RESCUE: "that cannot be taken back from dead workers",
     Duty.DISPATCH: "that cannot be sent",
     Duty.REDELIVER: "that cannot be sent again",
+    Duty.CLAIM: "that workers cannot begin",
     Duty.CANCEL: "that cannot be stopped",
     Duty.MEMBERS: "whose members cannot be seen to",
     Duty.PRUNE: "that cannot be deleted",

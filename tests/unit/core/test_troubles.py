@@ -100,6 +100,15 @@ def test_the_first_failure_is_logged_with_its_traceback_and_the_others_in_a_line
     assert [bool(record.exc_info) for record in caplog.records] == [True, False]
 
 
+def test_a_trouble_that_nobody_has_tried_again_though_it_was_due_has_passed() -> None:
+    troubles.note(Duty.RESCUE, uuid7(), "no", now=NOON)
+    troubles.note(Duty.RESCUE, kept := uuid7(), "no", now=NOON + LONGEST)
+    troubles.remark(Duty.END, told := uuid7(), "its result is missing", now=NOON)
+
+    assert troubles.tidy(now=NOON + LONGEST + 2 * SHORTEST) == 1
+    assert set(Trouble.objects.values_list("row_id", flat=True)) == {kept, told}
+
+
 def test_the_troubles_of_rows_can_be_forgotten() -> None:
     row_id, other = uuid7(), uuid7()
     for each in (row_id, other):

@@ -77,6 +77,9 @@ class Expected:
     replaced: bool = False
     #: Effects of atomic steps in the project's database.
     effects: int = 0
+    #: When it is tried again to take it back, and how often that was refused.
+    again_at: datetime | None = None
+    refusals: int = 0
 
     def move(self, to: State) -> None:
         assert to in TRANSITIONS[self.state], f"{self.state} does not lead to {to}"
@@ -152,6 +155,7 @@ class Expected:
 
     def lose(self, now: datetime) -> None:
         """Its worker, or its process, is dead."""
+        self.again_at, self.refusals = None, 0
         poisoned = self.crashes + 1 >= settings().poison_limit
         spent = self.max_attempts is not None and self.failures + 1 >= self.max_attempts
         if self.asked_to_stop:
@@ -169,6 +173,15 @@ class Expected:
             self.end(Outcome.TIMED_OUT, State.FAILED)
         else:
             self.end(Outcome.TIMED_OUT, State.SCHEDULED, at)
+
+    def is_set_aside(self, now: datetime) -> bool:
+        """Whether nobody tries to take it back, because that failed a moment ago."""
+        return self.again_at is not None and self.again_at > now
+
+    def set_aside_until(self, now: datetime) -> None:
+        """It could not be taken back: the next pause is twice as long."""
+        self.again_at = now + min(REFUSED * 2**self.refusals, timedelta(hours=1))
+        self.refusals += 1
 
     def stop(self) -> None:
         """It is cancelled by force."""
@@ -200,6 +213,7 @@ class Expected:
         self.put_off(at)
         self.failures = self.crashes = 0
         self.asked_to_stop = self.by_force = self.replaced = False
+        self.again_at, self.refusals = None, 0
         self.expires_at = None
 
     def rewind(self, step: str) -> None:

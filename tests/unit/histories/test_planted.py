@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from celery_jobman.core import (
     statements,
     steps,
     transitions,
+    troubles,
 )
 from celery_jobman.core.statements import OneOf
 from celery_jobman.models import Outcome
@@ -136,6 +138,10 @@ def rewinds_set_nothing_aside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "_from", lambda *_: [])
 
 
+def one_job_stops_the_rescue_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(troubles.Aside, "guarding", lambda *_: nullcontext())
+
+
 PLANTS: list[Plant] = [
     claims_ignore_the_delivery,
     claims_ignore_the_attempt,
@@ -151,6 +157,7 @@ PLANTS: list[Plant] = [
     lost_messages_are_not_sent_again,
     cancels_do_not_reach_scheduled_jobs,
     rewinds_set_nothing_aside,
+    one_job_stops_the_rescue_of_all,
 ]
 
 

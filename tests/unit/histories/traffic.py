@@ -51,6 +51,11 @@ class Traffic(World):
         self.now += timedelta(seconds=after)
         self.rescue()
 
+    @precondition(lambda self: len(self.orphans()) > 0)
+    @rule(pick=PICKS)
+    def a_keeper_looks_for_the_dead_while_a_job_cannot_be_written(self, pick: int) -> None:
+        self.rescue(refused=one_of(self.orphans(), pick))
+
     def _read_slowly(self) -> None:
         rows = Job.objects.filter(state=State.SCHEDULED, available_at__lte=self.now)
         self.read = [(row, self.jobs[row.id].epoch) for row in rows]

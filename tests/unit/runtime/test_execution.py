@@ -8,12 +8,12 @@ from uuid import uuid4
 import pytest
 from celery.app.task import Context
 from celery.exceptions import Ignore
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
 
 from celery_jobman.core import attempts, behind
 from celery_jobman.core.endings import Ending
 from celery_jobman.exceptions import ClaimLost
-from celery_jobman.models import Job, Outcome
+from celery_jobman.models import Duty, Job, Outcome, Trouble
 from celery_jobman.runtime import connection, execution, identity, settling, supervisor
 from celery_jobman.runtime.messages import HEADER, header
 from celery_jobman.runtime.running import current_job
@@ -165,6 +165,21 @@ def test_a_job_that_cannot_be_claimed_is_left_to_redelivery(
     row.refresh_from_db()
     assert row.state == State.QUEUED
     assert "Job could not be claimed" in caplog.text
+
+
+def test_a_claim_that_the_database_refuses_is_a_trouble_of_its_job(
+    receive: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = queued_job()
+    monkeypatch.setattr(attempts, "claim", Mock(side_effect=IntegrityError("a constraint")))
+
+    with pytest.raises(Ignore, match="does not take the claim"):
+        execution.begin(receive(row))
+
+    noted = Trouble.objects.get(row_id=row.id)
+    row.refresh_from_db()
+    assert (noted.duty, noted.error) == (Duty.CLAIM, "IntegrityError: a constraint")
+    assert row.state == State.QUEUED
 
 
 @pytest.fixture

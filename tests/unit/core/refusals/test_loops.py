@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from celery_jobman.core import (
     rescue,
     schedule,
     transitions,
+    troubles,
 )
 from celery_jobman.core.troubles import SHORTEST
 from celery_jobman.exceptions import UnsendableMessage
@@ -227,6 +228,18 @@ def test_a_lost_message_that_cannot_be_sent_again_keeps_no_other_from_it(refused
 
     assert (count, sent) == (2, [jobs[1].id, jobs[2].id])
     assert noted() == [(jobs[0].id, Duty.REDELIVER, WHY)]
+
+
+def test_a_job_that_a_worker_could_not_claim_is_offered_again_after_its_pause() -> None:
+    job = queued_job(queued_at=EARLIER)
+    troubles.note(Duty.CLAIM, job.id, IntegrityError("a constraint"), now=NOON)
+    sent: list[UUID] = []
+
+    def redeliver(now: datetime) -> int:
+        after = timedelta(minutes=1)
+        return redelivery.redeliver("celery", 1, lambda j: sent.append(j.id), now=now, after=after)
+
+    assert (redeliver(NOON), redeliver(AGAIN), sent) == (0, 1, [job.id])
 
 
 def test_a_lost_message_that_cannot_be_made_again_keeps_no_other_from_it() -> None:

@@ -179,25 +179,31 @@ class _End:
         ending = replace(self.ending, lines_dropped=self.ending.lines_dropped + dropped)
         if dropped:
             self._note(f"{dropped} of its log lines")
-        return fallbacks.part(
-            lambda: _left(self.run, ending, self.now, self.guard),
-            lambda refusal: self._leave_with_less(ending, refusal),
-        )
+        return self._leave_with([(ending, "")])
 
-    def _leave_with_less(self, ending: Ending, refusal: Exception) -> Ending:
-        """Write as much of the end as the database takes; at last without the attempt's row."""
-        tried = endings.lesser(ending, refusal, is_taken=self.run.member is not None)
-        for less, what in tried:
-            try:
-                with atomic():
-                    done = _left(self.run, less, self.now, self.guard)
-            except Exception as error:
-                if not fallbacks.may_be_less(error):
-                    raise
-            else:
-                self._note(what, refusal)
-                return done
-        barest = endings.bare(ending, is_taken=self.run.member is not None)
+    def _leave_with(
+        self, rungs: Sequence[tuple[Ending, str]], refusal: Exception | None = None
+    ) -> Ending:
+        """Write the first of some endings that the database takes, each with what it lacks."""
+        if not rungs:
+            return self._leave_without_a_row(refusal)
+        (ending, lacking), *rest = rungs
+
+        def fall(error: Exception) -> Ending:
+            is_taken = self.run.member is not None
+            less = rest if lacking else endings.lesser(ending, error, is_taken=is_taken)
+            return self._leave_with(list(less), error)
+
+        def write() -> Ending:
+            done = _left(self.run, ending, self.now, self.guard)
+            if lacking:
+                self._note(lacking, refusal)
+            return done
+
+        return fallbacks.part(write, fall)
+
+    def _leave_without_a_row(self, refusal: Exception | None) -> Ending:
+        barest = endings.bare(self.ending, is_taken=self.run.member is not None)
         if not _move(self.run, barest, self.now, self.guard, along=None):
             raise ClaimLost
         self._note("all that its last attempt had to say", refusal)

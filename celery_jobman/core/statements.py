@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from django.db import connections
+from django.db import DataError, connections
 from django.db.models import F
 from django.db.transaction import mark_for_rollback_on_error
 
@@ -43,6 +43,10 @@ class OneOf:
 SINGLE, ADDED, NULL, NEVER = 0, -1, -2, -3
 
 Columns = Mapping[str, Any]
+
+#: Characters from which on a value may be too large for MySQL, and what that escapes in them.
+LARGE = 250_000
+ESCAPED = "\0\n\r\x1a\"'\\"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +181,29 @@ def _fetch(
 
 
 def _adapted(alias: str, values: Iterable[tuple[Field[Any, Any], Any]]) -> list[Any]:
-    return [field.get_db_prep_save(value, connections[alias]) for field, value in values]
+    adapted = [field.get_db_prep_save(value, connections[alias]) for field, value in values]
+    _refuse_too_large(alias, adapted)
+    return adapted
+
+
+def _refuse_too_large(alias: str, values: list[Any]) -> None:
+    """Refuse what does not fit a packet, before MySQL closes the connection for it.
+
+    Which looks like an outage, after which the same is sent again, and again.
+
+    Raises:
+        DataError: The statement is too large.
+    """
+    large = [value for value in values if isinstance(value, str) and len(value) > LARGE]
+    if not large or connections[alias].vendor != "mysql":
+        return
+    size = sum(len(text.encode()) + sum(text.count(each) for each in ESCAPED) for text in large)
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT @@max_allowed_packet")
+        most = int(cursor.fetchone()[0])
+    if size + LARGE > most:
+        msg = f"a statement of {size} bytes is larger than max_allowed_packet, {most} bytes"
+        raise DataError(msg)
 
 
 def _values(model: type[Model], columns: Columns) -> Iterable[tuple[Field[Any, Any], Any]]:

@@ -56,15 +56,15 @@ def answer(error: BaseException | None) -> Answer:
     """
     if not isinstance(error, Error):
         return Answer.REFUSAL
+    first = error.args[0] if error.args else ""
+    if isinstance(first, int):  # MySQL, whose SQLSTATE says less than its number
+        return _by_number(first)
     state = getattr(error.__cause__, "sqlstate", None)
     if state:
         return _by_state(str(state))
     if isinstance(error, InterfaceError):
         return Answer.OUTAGE
-    if not isinstance(error, OperationalError):
-        return Answer.REFUSAL
-    first = error.args[0] if error.args else ""
-    return _by_number(first) if isinstance(first, int) else _by_text(str(first), error)
+    return _by_text(str(first), error) if isinstance(error, OperationalError) else Answer.REFUSAL
 
 
 def is_refusal(error: BaseException | None) -> bool:

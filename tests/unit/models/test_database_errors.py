@@ -76,6 +76,13 @@ def test_mysql_tells_by_its_number(error: DatabaseError, expected: Answer) -> No
     assert answer(error) is expected
 
 
+def test_the_number_of_mysql_says_more_than_its_sqlstate() -> None:
+    error = OperationalError(1153, "Got a packet bigger than 'max_allowed_packet' bytes")
+    error.__cause__ = Psycopg("08S01")
+
+    assert is_refusal(error)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

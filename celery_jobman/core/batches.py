@@ -147,7 +147,7 @@ def cancel(batch_id: UUID, *, now: datetime, actor: Any = None, reason: str = ""
     """Cancel what waits in a batch, and ask what runs to stop.
 
     Here it is only marked; :mod:`celery_jobman.core.errands` ends its members in slices.
-    Asking twice does no harm.
+    Asking twice does no harm, and goes on with it.
 
     Args:
         batch_id: The batch.
@@ -167,7 +167,7 @@ def cancel(batch_id: UUID, *, now: datetime, actor: Any = None, reason: str = ""
         )
         if marked:
             actions.record("cancel batch", batch_id, actor=actor, reason=reason, now=now)
-            hints.errand(batch_id)
         elif not unfinished.exists():
             state = find(batch_id).state
             raise TransitionRefused(batch_id, "cancelled", state, "it has ended", noun="batch")
+        hints.errand(batch_id)

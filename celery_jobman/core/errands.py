@@ -36,19 +36,27 @@ ENDS = {
 }
 
 
-def outstanding(limit: int = 20) -> list[UUID]:
-    """Return the batches with something left to do, oldest first."""
+def outstanding(limit: int = 20, *, after: UUID | None = None) -> list[UUID]:
+    """Return the batches with something left to do, oldest first.
+
+    Args:
+        limit: At most so many.
+        after: Only those behind this one in that order.
+    """
     marked = Q(opening=True) | ~Q(stopping=Stopping.NOT)
     rows = Batch.objects.unfinished().filter(marked).order_by("id")
+    if after is not None:
+        rows = rows.filter(pk__gt=after)
     return list(rows.values_list("pk", flat=True)[:limit])
 
 
-def go_on(batch_id: UUID, *, now: datetime) -> bool:
+def go_on(batch_id: UUID, *, now: datetime, limit: int = SLICE) -> bool:
     """Do one slice of what there is to do for a batch.
 
     Args:
         batch_id: The batch.
         now: Aware datetime; no two calls may use the same.
+        limit: Members that are ended in this call, at most.
 
     Returns:
         Whether something was done, so that it is worth while to call again.
@@ -57,7 +65,7 @@ def go_on(batch_id: UUID, *, now: datetime) -> bool:
     if batch is None:
         return False
     if batch.stopping != Stopping.NOT:
-        return _stop(batch, now)
+        return _stop(batch, now, limit)
     return batch.opening and _open(batch, now)
 
 
@@ -86,11 +94,11 @@ def _opened(batch_id: UUID, now: datetime) -> bool:
     return bool(done)
 
 
-def _stop(batch: Batch, now: datetime) -> bool:
+def _stop(batch: Batch, now: datetime, limit: int) -> bool:
     """End the members that wait; then, so that none of them is skipped instead, those inside."""
     to = ENDS[Stopping(batch.stopping)]
     asked = _ask_running(batch, now)
-    ids = list(_waiting(batch).order_by("id").values_list("pk", flat=True)[:SLICE])
+    ids = list(_waiting(batch).order_by("id").values_list("pk", flat=True)[:limit])
     if ids:
         with suppress(_CalledOff), atomic():
             _end(batch, ids, to, now)

@@ -52,6 +52,7 @@ def install() -> None:
     hints.due = send
     hints.ended = tell
     hints.errand = run_errand
+    hints.gone = results.cancelled_job
 
 
 def send(job_ids: Sequence[UUID]) -> None:

@@ -67,8 +67,14 @@ def cancelled(job_id: UUID) -> None:
         together.append(job_id)
         return
     job = Job.objects.filter(pk=job_id).first()
-    task = registry.find(job.task) if job else None
-    if job is not None and task is not None:
+    if job is not None:
+        cancelled_job(job)
+
+
+def cancelled_job(job: Job) -> None:
+    """Do so of a job that was read, whose row may be gone."""
+    task = registry.find(job.task)
+    if task is not None:
         revoke(task, _request(job))
 
 

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import F
 from django.db.models.signals import pre_delete
 from django.utils import timezone
 
-from celery_jobman.core import batches, cancellation, errands, hints, joins
+from celery_jobman.core import batches, cancellation, errands, hints
 from celery_jobman.models import Attempt, Batch, Job, LogLine
 from celery_jobman.models.database import atomic, route
 from celery_jobman.models.database import using as alias
@@ -92,9 +91,8 @@ def _end_batch(batch_id: UUID) -> None:
             pass
         for job_id in _running_in(each):
             _end_job(job_id)
-    left = Batch.objects.unfinished().filter(pk=batch_id)  # rows of members are gone
-    if left.update(cancelled=F("cancelled") + F("pending"), pending=0):
-        joins.close(batch_id, now=timezone.now())
+    while errands.go_on(batch_id, now=timezone.now()):  # rows of members may be gone
+        pass
 
 
 def _outside_in(batch_id: UUID) -> Iterator[UUID]:

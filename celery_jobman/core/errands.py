@@ -12,7 +12,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from celery_jobman.core import hints, jobs, joins, links, moments, passing, transitions
 from celery_jobman.models import Batch, Job, Stopping, Trigger
@@ -50,13 +50,13 @@ def outstanding(limit: int = 20, *, after: UUID | None = None) -> list[UUID]:
     return list(rows.values_list("pk", flat=True)[:limit])
 
 
-def go_on(batch_id: UUID, *, now: datetime, limit: int = SLICE) -> bool:
+def go_on(batch_id: UUID, *, now: datetime, limit: int | None = None) -> bool:
     """Do one slice of what there is to do for a batch.
 
     Args:
         batch_id: The batch.
         now: Aware datetime; no two calls may use the same.
-        limit: Members that are ended in this call, at most.
+        limit: Members that are ended in this call, at most; by default a slice.
 
     Returns:
         Whether something was done, so that it is worth while to call again.
@@ -65,7 +65,7 @@ def go_on(batch_id: UUID, *, now: datetime, limit: int = SLICE) -> bool:
     if batch is None:
         return False
     if batch.stopping != Stopping.NOT:
-        return _stop(batch, now, limit)
+        return _stop(batch, now, limit or SLICE)
     return batch.opening and _open(batch, now)
 
 
@@ -106,7 +106,24 @@ def _stop(batch: Batch, now: datetime, limit: int) -> bool:
     spread = _spread(batch)
     if not batch.pending:
         joins.close(batch.id, now=now)
+    elif batch.stopping == Stopping.CANCELLED and not asked and not spread:
+        write_off(batch, now=now)
     return bool(asked or spread)
+
+
+def write_off(batch: Batch, *, now: datetime) -> None:
+    """Count as cancelled those members of a cancelled batch that have no row any more.
+
+    Nothing is done while others have not ended, or if one has since the batch was read.
+    """
+    jobs_left = Job.objects.members_of(batch.id).unfinished()
+    if jobs_left.exists() or Batch.objects.unfinished().filter(batch_id=batch.id).exists():
+        return
+    with atomic():
+        transitions.hold_batches([batch.id])
+        same = Batch.objects.unfinished().filter(pk=batch.id, pending=batch.pending)
+        if same.update(cancelled=F("cancelled") + F("pending"), pending=0):
+            joins.close(batch.id, now=now)
 
 
 class _CalledOff(Exception):

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from celery_jobman import batch, chain, group
-from celery_jobman.core import attempts, cancellation, hints, resumption, retries
+from celery_jobman.core import attempts, hints, rescue, resumption, retries
 from celery_jobman.core.endings import Ending
 from celery_jobman.exceptions import BatchNotFound, ClaimLost, JobNotFound
 from celery_jobman.models import Attempt, Batch, Job, LogLine, Outcome, Role, Step
@@ -51,7 +51,7 @@ def bring(name: str, stands: str) -> Job:
     if stands == "waits":
         return job
     if job.state == State.BLOCKED:
-        before = Job.objects.get(pk=job.follows_id)
+        before = Job.objects.get(next_id=job.id)
         bring(before.arguments[0][-1], "succeeded")
     Job.objects.filter(pk=job.id).update(state=State.QUEUED, queued_at=NOON)
     if stands == "queued":
@@ -61,7 +61,7 @@ def bring(name: str, stands: str) -> Job:
     if stands != "running":
         job, to = job_of(name), State(stands)
         ending = Ending(outcome=Outcome(stands), to=to, changes={"result": f'"{name}"'})
-        attempts.finish(cancellation.run_of(job), ending, now=timezone.now())
+        attempts.finish(rescue.run_of(job), ending, now=timezone.now())
     return job_of(name)
 
 

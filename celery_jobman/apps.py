@@ -16,7 +16,9 @@ class JobmanConfig(AppConfig):
         """Connect what listens, once the models are there."""
         from celery_jobman import checks  # noqa: F401, PLC0415
         from celery_jobman.conf import settings  # noqa: PLC0415
+        from celery_jobman.core import deletion  # noqa: PLC0415
         from celery_jobman.runtime import receivers  # noqa: PLC0415
 
         settings()
+        deletion.connect()
         receivers.connect()

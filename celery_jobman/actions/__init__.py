@@ -19,6 +19,7 @@ from celery_jobman.actions.on_batches import (
 )
 from celery_jobman.actions.on_jobs import (
     cancel,
+    cancelling_many,
     change_priority,
     dispatch,
     find,
@@ -39,6 +40,7 @@ __all__ = [
     "add_to_batch",
     "cancel",
     "cancel_batch",
+    "cancelling_many",
     "change_priority",
     "dispatch",
     "find",

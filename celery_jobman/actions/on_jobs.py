@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 find = jobs.find
 plan_retry = retries.plan
+#: A block in which many jobs are cancelled, so that Celery is told of them all at once.
+cancelling_many = results.gathered
 
 
 def cancel(job_id: UUID, *, force: bool = False, actor: Any = None, reason: str = "") -> State:
@@ -230,9 +232,10 @@ def trim(jobs: JobQuerySet, *, logs_only: bool = False, actor: Any = None, reaso
 
 def dispatch(*, limit: int = 500) -> int:
     """Give the broker the scheduled jobs that are due; return how many messages were sent."""
-    return dispatching.dispatch_due(
-        broker.publish_all, now=timezone.now(), limit=limit, expired=results.cancelled
-    )
+    with results.gathered():
+        return dispatching.dispatch_due(
+            broker.publish_all, now=timezone.now(), limit=limit, expired=results.cancelled
+        )
 
 
 def rescue_lost(*, limit: int = 500) -> list[Rescued]:

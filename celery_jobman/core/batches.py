@@ -147,7 +147,7 @@ def cancel(batch_id: UUID, *, now: datetime, actor: Any = None, reason: str = ""
     """Cancel what waits in a batch, and ask what runs to stop.
 
     Here it is only marked; :mod:`celery_jobman.core.errands` ends its members in slices.
-    Asking twice does no harm.
+    Asking twice does no harm, and goes on with it.
 
     Args:
         batch_id: The batch.
@@ -159,15 +159,17 @@ def cancel(batch_id: UUID, *, now: datetime, actor: Any = None, reason: str = ""
         BatchNotFound: There is no such batch.
         TransitionRefused: It has finished.  Nothing was written.
     """
-    unfinished = Batch.objects.filter(pk=batch_id, finished_at__isnull=True)
     with atomic():
-        transitions.hold_batches([batch_id])
-        marked = unfinished.filter(~Q(stopping=Stopping.CANCELLED)).update(
-            stopping=Stopping.CANCELLED, cancel_requested_at=now, opening=False
-        )
-        if marked:
+        if mark_cancelled(batch_id, now=now):
             actions.record("cancel batch", batch_id, actor=actor, reason=reason, now=now)
-            hints.errand(batch_id)
-        elif not unfinished.exists():
+        elif not Batch.objects.unfinished().filter(pk=batch_id).exists():
             state = find(batch_id).state
             raise TransitionRefused(batch_id, "cancelled", state, "it has ended", noun="batch")
+        hints.errand(batch_id)
+
+
+def mark_cancelled(batch_id: UUID, *, now: datetime) -> bool:
+    """Mark a batch whose members are to be ended; return False if it has ended, or was marked."""
+    transitions.hold_batches([batch_id])
+    going = Batch.objects.unfinished().filter(~Q(stopping=Stopping.CANCELLED), pk=batch_id)
+    return bool(going.update(stopping=Stopping.CANCELLED, cancel_requested_at=now, opening=False))

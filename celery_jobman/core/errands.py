@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from celery_jobman.core import (
     fallbacks,
@@ -48,31 +48,42 @@ ENDS = {
 }
 
 
-def outstanding(limit: int = 20, spared: Collection[UUID] = ()) -> list[UUID]:
-    """Return the batches with something left to do, oldest first, but for those ``spared``."""
+def outstanding(
+    limit: int = 20, *, after: UUID | None = None, spared: Collection[UUID] = ()
+) -> list[UUID]:
+    """Return the batches with something left to do, oldest first.
+
+    Args:
+        limit: At most so many.
+        after: Only those behind this one in that order.
+        spared: Not these.
+    """
     marked = Q(opening=True) | ~Q(stopping=Stopping.NOT)
     rows = Batch.objects.unfinished().filter(marked).exclude(pk__in=list(spared)).order_by("id")
+    if after is not None:
+        rows = rows.filter(pk__gt=after)
     return list(rows.values_list("pk", flat=True)[:limit])
 
 
-def go_on(batch_id: UUID, *, now: datetime) -> bool:
+def go_on(batch_id: UUID, *, now: datetime, limit: int | None = None) -> bool:
     """Do one slice of what there is to do for a batch.
 
     Args:
         batch_id: The batch.
         now: Aware datetime; no two calls may use the same.
+        limit: Members that are ended in this call, at most; by default a slice.
 
     Returns:
         Whether something was done, so that it is worth while to call again.  A member that
         cannot be released fails; one that cannot be ended is set aside.
     """
     batch = Batch.objects.unfinished().filter(pk=batch_id).first()
-    return batch is not None and fallbacks.somehow(lambda: _go_on(batch, now))
+    return batch is not None and fallbacks.somehow(lambda: _go_on(batch, now, limit or SLICE))
 
 
-def _go_on(batch: Batch, now: datetime) -> bool:
+def _go_on(batch: Batch, now: datetime, limit: int) -> bool:
     if batch.stopping != Stopping.NOT:
-        return _stop(batch, now)
+        return _stop(batch, now, limit)
     return batch.opening and _open(batch, now)
 
 
@@ -109,13 +120,13 @@ def _opened(batch_id: UUID, now: datetime) -> bool:
     return bool(done)
 
 
-def _stop(batch: Batch, now: datetime) -> bool:
+def _stop(batch: Batch, now: datetime, limit: int) -> bool:
     """End the members that wait; then, so that none of them is skipped instead, those inside."""
     to = ENDS[Stopping(batch.stopping)]
     asked = _ask_running(batch, now)
     aside = Aside(Duty.CANCEL, now=now)
     waiting = _waiting(batch).exclude(pk__in=aside.waiting).order_by("id")
-    ids = list(waiting.values_list("pk", flat=True)[:SLICE])
+    ids = list(waiting.values_list("pk", flat=True)[:limit])
     if ids and fallbacks.is_careful():
         _end_each(batch, ids, to, now, aside)
     elif ids:
@@ -126,7 +137,24 @@ def _stop(batch: Batch, now: datetime) -> bool:
     spread = _spread(batch)
     if not batch.pending:
         joins.close(batch.id, now=now)
+    elif batch.stopping == Stopping.CANCELLED and not asked and not spread:
+        write_off(batch, now=now)
     return bool(asked or spread)
+
+
+def write_off(batch: Batch, *, now: datetime) -> None:
+    """Count as cancelled those members of a cancelled batch that have no row any more.
+
+    Nothing is done while others have not ended, or if one has since the batch was read.
+    """
+    jobs_left = Job.objects.members_of(batch.id).unfinished()
+    if jobs_left.exists() or Batch.objects.unfinished().filter(batch_id=batch.id).exists():
+        return
+    with atomic():
+        transitions.hold_batches([batch.id])
+        same = Batch.objects.unfinished().filter(pk=batch.id, pending=batch.pending)
+        if same.update(cancelled=F("cancelled") + F("pending"), pending=0):
+            joins.close(batch.id, now=now)
 
 
 class _CalledOff(Exception):

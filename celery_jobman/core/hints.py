@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
+    from celery_jobman.models import Job
+
 
 class Hints:
     """Who is told; the runtime fills it in."""
@@ -29,6 +31,8 @@ class Hints:
         self.due: Callable[[Sequence[UUID]], object] = bool
         #: Jobs were cancelled or skipped while they waited.
         self.ended: Callable[[Sequence[UUID]], object] = bool
+        #: A job was cancelled, and its row is deleted.
+        self.gone: Callable[[Job], object] = bool
         #: A batch has first links to release, or members to end.
         self.errand: Callable[[UUID], object] = bool
 
@@ -44,6 +48,11 @@ def due(job_ids: Sequence[UUID]) -> None:
 def ended(job_ids: Sequence[UUID]) -> None:
     """Say, after the commit, that these jobs ended without running."""
     _after_commit(lambda: hints.ended(job_ids))
+
+
+def gone(job: Job) -> None:
+    """Say, after the commit, that a job was cancelled whose row is no more."""
+    _after_commit(lambda: hints.gone(job))
 
 
 def errand(batch_id: UUID) -> None:

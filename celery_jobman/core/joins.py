@@ -84,6 +84,11 @@ def member(row: Job) -> Member | None:
     )
 
 
+def has_batch(row: Job) -> bool:
+    """Whether the batch is there that a job names; a project may have deleted its row."""
+    return row.batch_id is not None and Batch.objects.filter(pk=row.batch_id).exists()
+
+
 def ended(
     member: Member,
     to: State,

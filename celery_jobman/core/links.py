@@ -14,9 +14,16 @@ from celery_jobman.models import Batch, Job, Stopping
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
     from uuid import UUID
 
+#: Jobs that are skipped by one statement.
+SLICE = 500
+#: Links that are looked for at first; more and more, as long as more follow.
+FEW = 8
+
+_BLOCKED = frozenset({State.BLOCKED})
 _COLUMNS = (
     "state", "task", "args", "kwargs", "own_args", "takes_result", "delay", "available_at",
     "next_id",
@@ -54,7 +61,7 @@ def release_job(job: Job, value: str | None, *, now: datetime) -> bool:
         job.id,
         State.SCHEDULED,
         now=now,
-        sources=frozenset({State.BLOCKED}),
+        sources=_BLOCKED,
         available_at=_begins(job, now),
         **arguments(job, value),
     )
@@ -77,7 +84,8 @@ def arguments(job: Job, value: str | None) -> dict[str, Any]:
 def skip(link_id: UUID | None, by: UUID, *, now: datetime) -> int:
     """End what follows a link that did not succeed, to the end of its element.
 
-    A batch is only marked; its members are ended after the commit, and then it counts.
+    Jobs are ended in slices.  A batch is only marked; its members are ended after the commit,
+    and then it counts.
 
     Args:
         link_id: The first of them; None when nothing follows.
@@ -87,24 +95,45 @@ def skip(link_id: UUID | None, by: UUID, *, now: datetime) -> int:
     Returns:
         How many jobs were skipped here and now.
     """
-    skipped = 0
+    moved: list[UUID] = []
+    found = list(_to_the_end(link_id, by))
+    for start in range(0, len(found), SLICE):
+        part = found[start : start + SLICE]
+        moved += transitions.move_all(part, State.SKIPPED, now=now, sources=_BLOCKED, stopped_by=by)
+    if moved:
+        jobs.announce_ends(moved, State.SKIPPED)
+        hints.ended(moved)
+    return len(moved)
+
+
+def _to_the_end(link_id: UUID | None, by: UUID) -> Iterator[UUID]:
+    """Yield the jobs from a link on, in order; mark the batches between them."""
+    following: dict[UUID, UUID | None] = {}
+    read = FEW
     while link_id is not None:
-        job = Job.objects.filter(pk=link_id).only("task", "attempt", "next_id").first()
-        if job is not None:
-            skipped += _skip_job(job, by, now)
-            link_id = job.next_id
+        if link_id not in following:
+            following = _links_from(link_id, read)
+            read = min(read * 8, SLICE)
+        if link_id in following:
+            yield link_id
+            link_id = following[link_id]
         else:
             link_id = _skip_batch(link_id, by)
-    return skipped
 
 
-def _skip_job(job: Job, by: UUID, now: datetime) -> bool:
-    blocked = frozenset({State.BLOCKED})
-    moved = transitions.try_move(job.id, State.SKIPPED, now=now, sources=blocked, stopped_by=by)
-    if moved:
-        jobs.announce_end(job, State.SKIPPED)
-        hints.ended([job.id])
-    return moved
+def _links_from(link_id: UUID, most: int) -> dict[UUID, UUID | None]:
+    """Return a job and others that may follow it, each with what follows that; none of a batch.
+
+    The ids of links are made one after the other, so those that follow come soon.
+    """
+    job = Job.objects.filter(pk=link_id).only("next_id", "batch_id").first()
+    if job is None:
+        return {}
+    if job.next_id is None:
+        return {job.id: None}
+    waiting = Job.objects.members_of(job.batch_id).filter(state=State.BLOCKED, pk__gt=job.id)
+    ahead = waiting.order_by("pk").values_list("pk", "next_id")[:most]
+    return {job.id: job.next_id, **dict(ahead)}
 
 
 def _skip_batch(batch_id: UUID, by: UUID) -> UUID | None:

@@ -51,8 +51,11 @@ def value_of(link_id: UUID | None) -> str | None:
     if link_id is None:
         return None
     job = Job.objects.filter(pk=link_id).only(*_COLUMNS).first()
-    value = value_of_batch(link_id) if job is None else _value_of_job(job)
-    return checked(value, link_id)
+    if job is not None:
+        return checked(_value_of_job(job), link_id)
+    if not Batch.objects.filter(pk=link_id).exists():  # it was deleted
+        return None
+    return checked(value_of_batch(link_id), link_id)
 
 
 def checked(value: str, link_id: UUID) -> str:
@@ -125,5 +128,8 @@ def is_fed(batch: Batch) -> bool:
 def _source(batch: Batch) -> UUID | None:
     """Return the link that a batch, or one of those around it, follows."""
     while batch.follows_id is None and batch.batch_id is not None:
-        batch = Batch.objects.only("follows_id", "batch_id").get(pk=batch.batch_id)
+        around = Batch.objects.only("follows_id", "batch_id").filter(pk=batch.batch_id).first()
+        if around is None:  # it was deleted
+            return None
+        batch = around
     return batch.follows_id

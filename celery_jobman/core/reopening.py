@@ -139,8 +139,21 @@ def _given(workflow: Workflow, job: Job) -> dict[str, Any]:
         return {}
     own = Job.objects.only("args", "kwargs", "own_args", "takes_result").get(pk=job.id)
     if job.follows_id is not None:
-        return links.arguments(own, passing.value_of(job.follows_id))
-    return links.arguments(own, passing.value_for(workflow.batches[job.batch_id]))
+        value = passing.value_of(job.follows_id)
+    else:
+        value = passing.value_for(workflow.batches[job.batch_id])
+    if value is None and own.own_args is not None:  # what it follows was deleted: it keeps those
+        return {}
+    return links.arguments(own, value)
+
+
+def give_alone(job: Job) -> None:
+    """Give a member whose batch was deleted its first argument, if it was never given one."""
+    rows = Job.objects.only("args", "kwargs", "own_args", "takes_result", "follows_id")
+    never = rows.filter(pk=job.id, takes_result=True, own_args__isnull=True).first()
+    if never is not None:
+        given = links.arguments(never, passing.value_of(never.follows_id))
+        Job.objects.filter(pk=job.id).update(**given)
 
 
 def _reopen(workflow: Workflow, batch: Batch, ends: Counter[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery_jobman.core import actions, batches, moments, reopening, retries
 from celery_jobman.core.workflow import COLUMNS, Workflow, refuse_unready, refused
-from celery_jobman.exceptions import JobNotFound, TransitionRefused
+from celery_jobman.exceptions import BatchNotFound, JobNotFound, TransitionRefused
 from celery_jobman.models import Batch, Job, Role
 from celery_jobman.models.database import atomic
 from celery_jobman.states import FINAL, State
@@ -182,7 +182,10 @@ def _chosen_from(member_id: UUID) -> Workflow:
     row = job or Batch.objects.filter(pk=member_id).without_payloads().first()
     if row is None or row.batch_id is None:
         raise JobNotFound(member_id)
-    workflow = Workflow.around(row.batch_id)
+    try:
+        workflow = Workflow.around(row.batch_id)
+    except BatchNotFound:
+        raise JobNotFound(member_id) from None
     workflow.add([job] if job else list(_jobs_in(workflow, member_id)))
     workflow.add(list(_after(workflow, row)))
     return _ready(workflow)
@@ -201,7 +204,9 @@ def _after(workflow: Workflow, row: Job | Batch) -> Iterator[Job]:
             yield from _jobs_in(workflow, link)
             link = workflow.batches[link].next_id
         else:
-            job = Job.objects.only(*COLUMNS).get(pk=link)
+            job = Job.objects.only(*COLUMNS).filter(pk=link).first()
+            if job is None:  # it was deleted, and what followed it stands alone
+                break
             yield job
             link = job.next_id
     if row.batch_id is not None:

@@ -172,7 +172,7 @@ def _reopen(
         return job
     allowed = FINAL if confirm_succeeded else FINAL - {State.SUCCEEDED}
     sources = allowed & {State(job.state)}
-    is_counted = joins.member(job) is not None and job.batch_id is not None
+    is_counted = joins.member(job) is not None and joins.has_batch(job)
     workflow = reopening.around(job) if sources and is_counted else None
     moved = transitions.try_move(
         job_id,
@@ -188,8 +188,10 @@ def _reopen(
     troubles.forget([job_id])
     if workflow is not None:
         reopening.write(workflow, now=now, fresh=fresh, moved=job.id)
-    elif joins.member(job) is not None:
+    elif joins.member(job) is not None and job.batch_id is None:
         comeback.reopen(job, now=now, fresh=fresh)
+    elif joins.member(job) is not None:
+        reopening.give_alone(job)
     return job
 
 

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef, Q
 
 from celery_jobman.core.encoding import clean
-from celery_jobman.models import Duty, Trouble
+from celery_jobman.models import Batch, Duty, Job, Trouble
 from celery_jobman.models.database import atomic
 from celery_jobman.models.database_errors import Answer, answer
 
@@ -111,15 +111,17 @@ def overcome(duty: Duty, row_id: UUID) -> None:
 
 
 def tidy(*, now: datetime) -> int:
-    """Delete the troubles that nobody has tried again though they were due for long.
+    """Delete the troubles of rows that are gone, and those that nobody has tried again for long.
 
-    Whoever had the duty has not found the row any more: it has ended by itself, or was deleted.
+    Whoever had the duty of such a one has not found the row any more: it has ended by itself.
 
     Returns:
         How many there were.
     """
-    past = Trouble.objects.filter(again_at__lt=now - LONGEST).exclude(duty=Duty.PRUNE)
-    return past.delete()[0]
+    rows = Exists(Job.objects.filter(pk=OuterRef("row_id")))
+    rows |= Exists(Batch.objects.filter(pk=OuterRef("row_id")))
+    past = Q(again_at__lt=now - LONGEST) & ~Q(duty=Duty.PRUNE)
+    return Trouble.objects.filter(past | ~Q(rows)).delete()[0]
 
 
 def forget(row_ids: Iterable[UUID], *duties: Duty) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
-from celery_jobman.exceptions import TransitionRefused
+from celery_jobman.exceptions import BatchNotFound, TransitionRefused
 from celery_jobman.models import Batch, Job, Role, Stopping
 from celery_jobman.states import FINAL, State
 
@@ -59,10 +59,20 @@ class Workflow:
 
     @classmethod
     def around(cls, batch_id: UUID) -> Workflow:
-        """Read the batches of the workflow that a batch belongs to."""
-        root_id = Batch.objects.values_list("root_id", flat=True).get(pk=batch_id)
+        """Read the batches of the workflow that a batch belongs to.
+
+        Those around which one was deleted are taken for workflows of their own.
+
+        Raises:
+            BatchNotFound: There is no such batch.
+        """
+        root_id = Batch.objects.values_list("root_id", flat=True).filter(pk=batch_id).first()
+        if root_id is None:
+            raise BatchNotFound(batch_id)
         rows = Batch.objects.filter(root_id=root_id).without_payloads()
         found = {row.id: row for row in rows}
+        for row in rows:
+            row.batch_id = row.batch_id if row.batch_id in found else None
         excused = {row.id for row in rows if row.state == State.FAILED and row.allow_failure}
         return cls(found, excused=excused)
 

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -47,6 +48,7 @@ from celery_jobman.runtime.pulse import Pulse
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from uuid import UUID
 
     from celery_jobman.models.worker import WorkerQuerySet
     from celery_jobman.runtime.identity import Identity
@@ -59,7 +61,7 @@ logger = logging.getLogger("celery_jobman")
 KILL_AFTER = timedelta(seconds=5)
 #: Jobs dispatched before the clock is looked at again.
 SLICE = 500
-#: Seconds that one turn of the dispatcher may take.
+#: Seconds that one turn of the dispatcher, and one with the batches, may take.
 LONGEST_DISPATCH = 2.0
 #: Seconds between two looks for messages that the broker lost.
 LOOK_FOR_LOST = 5.0
@@ -114,6 +116,8 @@ class Keeping(Thread):
         self._waiting: list[_Waiting] = []
         #: By queue: the messages that were missing at the last look.
         self._missing: dict[str, int] = {}
+        #: The batch that was gone on with last, if there was no time for those behind it.
+        self._errand: UUID | None = None
 
     def run(self) -> None:
         """Work until the process ends."""
@@ -195,16 +199,26 @@ class Keeping(Thread):
         """Give the broker the jobs that are due, as many as can be done in a moment."""
         deadline, sent = time.monotonic() + LONGEST_DISPATCH, SLICE
         while sent == SLICE and time.monotonic() < deadline:
-            sent = dispatching.dispatch_due(
-                broker.publish_all, now=timezone.now(), limit=SLICE, expired=results.cancelled
-            )
+            with results.gathered():
+                sent = dispatching.dispatch_due(
+                    broker.publish_all, now=timezone.now(), limit=SLICE, expired=results.cancelled
+                )
 
     def run_errands(self) -> None:
-        """Go on with the batches whose members are to be released or ended."""
+        """Go on with the batches whose members are to be released or ended, in turns."""
+        until = time.monotonic() + LONGEST_DISPATCH
         aside = Aside(Duty.MEMBERS, now=timezone.now())
-        for batch_id in errands.outstanding(spared=aside.waiting):
-            with aside.guarding(batch_id):
-                hinting.go_on_with(batch_id)
+        waiting = deque(errands.outstanding(SLICE, after=self._errand, spared=aside.waiting))
+        if self._errand and not waiting:
+            waiting = deque(errands.outstanding(SLICE, spared=aside.waiting))
+        while waiting:
+            self._errand = batch_id = waiting.popleft()
+            with aside.guarding(batch_id), hinting.moment():
+                if hinting.go_on_with(batch_id):
+                    waiting.append(batch_id)
+            if time.monotonic() >= until:
+                return
+        self._errand = None
 
     def rescue(self) -> None:
         """Take back what dead workers held."""

@@ -8,25 +8,44 @@ chord would never learn that a member is missing.
 from __future__ import annotations
 
 import logging
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from celery import signals
+from celery import current_app, signals
 from celery.app.task import Context
+from celery.backends.base import DisabledBackend
 
 from celery_jobman.exceptions import JobLost
 from celery_jobman.models import Job
-from celery_jobman.runtime import messages, registry
+from celery_jobman.runtime import messages, redis_results, registry
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
     from uuid import UUID
 
     from celery import Task
 
     from celery_jobman.core.rescue import Rescued
 
+    #: A task, and the context of one of its calls.
+    Call = tuple[Task, Context]
+
 logger = logging.getLogger("celery_jobman")
+
+#: Jobs that are read, and told of, at once.
+SLICE = 500
+#: Seconds after which a result backend is told of no more of the jobs that ended together.
+PATIENCE = 2.0
+
+_together: ContextVar[list[UUID] | None] = ContextVar("jobman_together", default=None)
+
+_TOLD = ("task", "task_id", "message", "root_id", "retries")
+#: What an extended result holds besides.
+_ARGUMENTS = ("args", "kwargs")
 
 
 def revoke(task: Task, request: Any) -> None:
@@ -42,11 +61,88 @@ def revoke(task: Task, request: Any) -> None:
 
 
 def cancelled(job_id: UUID) -> None:
-    """Tell Celery that a job was cancelled before it began."""
+    """Tell Celery that a job was cancelled before it began; see also :func:`gathered`."""
+    together = _together.get()
+    if together is not None:
+        together.append(job_id)
+        return
     job = Job.objects.filter(pk=job_id).first()
-    task = registry.find(job.task) if job else None
-    if job is not None and task is not None:
+    if job is not None:
+        cancelled_job(job)
+
+
+def cancelled_job(job: Job) -> None:
+    """Do so of a job that was read, whose row may be gone."""
+    task = registry.find(job.task)
+    if task is not None:
         revoke(task, _request(job))
+
+
+@contextmanager
+def gathered() -> Iterator[None]:
+    """Tell Celery of the jobs that are cancelled in this block all at once, when it is left."""
+    together: list[UUID] = []
+    token = _together.set(together)
+    try:
+        yield
+    finally:
+        _together.reset(token)
+        all_cancelled(together)
+
+
+def all_cancelled(job_ids: Sequence[UUID]) -> None:
+    """Tell Celery of many jobs that ended without running.
+
+    Redis is told of some hundreds at once.  Other result backends are told of one after the
+    other, for at most :data:`PATIENCE` seconds, and the last link of a chain first, for that is
+    the one that people wait for; the results of the others stay pending.
+    """
+    until, single = time.monotonic() + PATIENCE, []
+    for end in range(len(job_ids), 0, -SLICE):
+        single += _revoke_together(_calls(job_ids[max(end - SLICE, 0) : end]))
+    single.sort(key=lambda call: call[1].chord is None)  # a chord must not wait for ever
+    for number, (task, request) in enumerate(single):
+        if request.chord is None and time.monotonic() >= until:
+            left = len(single) - number
+            logger.warning("Result backend is slow and was not told of all jobs untold=%s", left)
+            return
+        revoke(task, request)
+
+
+def is_quick() -> bool:
+    """Whether the result backend of this process is told of many jobs in no time."""
+    backend = current_app.backend
+    return isinstance(backend, DisabledBackend) or redis_results.is_redis(backend)
+
+
+def _calls(job_ids: Sequence[UUID]) -> list[Call]:
+    """Return the calls of these jobs whose ends somebody may wait for, the last first."""
+    columns = {*_TOLD, *(_ARGUMENTS if current_app.conf.result_extended else ())}
+    rows = Job.objects.filter(pk__in=job_ids).only(*columns).order_by("-pk")
+    known = [(task, _request(job)) for job in rows if (task := registry.find(job.task))]
+    return [
+        (task, request)
+        for task, request in known
+        if request.chord or not (request.ignore_result or isinstance(task.backend, DisabledBackend))
+    ]
+
+
+def _revoke_together(calls: list[Call]) -> list[Call]:
+    """Revoke what can be revoked at once; return the rest."""
+    together: defaultdict[int, list[Call]] = defaultdict(list)
+    rest = []
+    for call in calls:
+        task, request = call
+        if request.chord is None and redis_results.is_redis(task.backend):
+            together[id(task.backend)].append(call)
+        else:
+            rest.append(call)
+    for same in together.values():
+        try:
+            redis_results.revoke_all(same[0][0].backend, [request for _, request in same])
+        except Exception:
+            logger.exception("Results of cancelled jobs could not be stored count=%s", len(same))
+    return rest
 
 
 def ended(rescued: Iterable[Rescued]) -> None:
@@ -79,11 +175,12 @@ def failed(job_id: UUID, error: Exception) -> None:
 
 def _request(job: Job) -> Context:
     options = messages.decode(job.message)
+    without = job.get_deferred_fields()
     return Context(
         id=job.task_id,
         task=job.task,
-        args=messages.decode(job.args),
-        kwargs=messages.decode(job.kwargs),
+        args=None if "args" in without else messages.decode(job.args),
+        kwargs=None if "kwargs" in without else messages.decode(job.kwargs),
         callbacks=_as_list(options.get("link")),
         errbacks=_as_list(options.get("link_error")),
         chain=options.get("chain"),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery_jobman.testing.localnodes import ServerUnavailable
 from tests.benchmarks import (
+    cancel,
     checkpoint,
     consume,
     delay,
@@ -39,6 +40,7 @@ BENCHMARKS: Final[dict[str, Any]] = {
     "progress": progress,
     "fan_out": fan_out,
     "tally": tally,
+    "cancel": cancel,
 }
 
 

@@ -5,7 +5,7 @@ All of them are Celery inside a Django project, so all pay for Celery's Django f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
@@ -43,4 +43,8 @@ JOBMAN: Final = Contestant(
     apps=("celery_jobman",),
     imports=("tests.benchmarks.project.inside",),
 )
-CONTESTANTS: Final = {each.key: each for each in (PLAIN, REDIS, RESULTS, JOBMAN)}
+#: The same with a result backend, which is to be told of what ends without running.
+JOBMAN_REDIS: Final = replace(
+    JOBMAN, key="jobman-redis", title="celery-jobman, Redis results", backend="{redis}"
+)
+CONTESTANTS: Final = {each.key: each for each in (PLAIN, REDIS, RESULTS, JOBMAN, JOBMAN_REDIS)}

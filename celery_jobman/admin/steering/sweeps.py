@@ -159,14 +159,15 @@ def run(
     skipped: Counter[str] = Counter()
     given = {"succeeded": False, **data, "actor": request.user, "pace": pace}
     waiting, until = deque(jobs), time.monotonic() + PATIENCE
-    while waiting and time.monotonic() < until:
-        job = waiting.popleft()
-        given["number"] = len(done) + skipped.total()
-        why = _obstacle(sweep, request, job, given) or _try(sweep, job, given)
-        if why:
-            skipped[why] += 1
-        else:
-            done.append(job)
+    with actions.cancelling_many():
+        while waiting and time.monotonic() < until:
+            job = waiting.popleft()
+            given["number"] = len(done) + skipped.total()
+            why = _obstacle(sweep, request, job, given) or _try(sweep, job, given)
+            if why:
+                skipped[why] += 1
+            else:
+                done.append(job)
     return Tally(done, skipped, list(waiting))
 
 

@@ -37,7 +37,8 @@ def run(options: dict[str, Any], console: Console) -> None:
         tally.each(jobs, partial(_preview, console=console), "would be cancelled", console)
     else:
         act = partial(_cancel, options=options, console=console)
-        tally.each(jobs, act, "cancelled or asked to stop", console)
+        with actions.cancelling_many():
+            tally.each(jobs, act, "cancelled or asked to stop", console)
 
 
 def _preview(job: Job, console: Console) -> None:

@@ -43,7 +43,7 @@ class LiveBatch:
         """The batch's row.
 
         Raises:
-            BatchNotFound: It was pruned.
+            BatchNotFound: It was pruned, or deleted.
         """
         with connection.private():
             return batches.find(self.id)

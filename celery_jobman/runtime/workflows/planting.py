@@ -96,7 +96,7 @@ def add(batch: Batch, members: Iterable[Any]) -> int:
         now=now,
         is_open=is_open,
         is_fed=not is_open and passing.is_fed(batch),
-        options=json.loads(batch.options),
+        options=_inherited(batch),
     )
     with connection.enqueueing():
         return batches.add(batch.id, plant(members, soil, batch.total), now=now)
@@ -170,6 +170,13 @@ def _of_members(flow: Flow, outer: Mapping[str, Any]) -> dict[str, Any]:
         **({"tags": tags} if tags else {}),
         **({"owner": owner} if owner else {}),
     }
+
+
+def _inherited(batch: Batch) -> dict[str, Any]:
+    """Return the options of members that are added; the owner may have been deleted since."""
+    options: dict[str, Any] = json.loads(batch.options)
+    options.pop("owner", None)
+    return {**options, **({"owner": batch.owner_id} if batch.owner_id else {})}
 
 
 def _kept(options: Mapping[str, Any]) -> str:

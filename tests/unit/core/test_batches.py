@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from celery_jobman.core import batches
+from celery_jobman.core.hints import hints
 from celery_jobman.exceptions import (
     BatchClosed,
     BatchNotFound,
@@ -168,3 +169,17 @@ def test_a_finished_batch_is_not_cancelled() -> None:
 
     with pytest.raises(TransitionRefused, match=r"batch .* is succeeded and cannot be cancelled"):
         batches.cancel(row.id, now=NOON)
+
+
+def test_asking_again_goes_on_with_a_cancel(
+    monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(hints, "errand", told.append)
+    row = batch(total=1)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        batches.cancel(row.id, now=NOON)
+        batches.cancel(row.id, now=NOON)
+
+    assert told == [row.id, row.id]

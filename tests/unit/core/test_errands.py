@@ -112,6 +112,22 @@ def test_a_cancelled_batch_asks_what_runs_to_stop(moments: Iterator[Any]) -> Non
     assert (row.state, row.pending) == ("running", 1)
 
 
+def test_a_cancelled_batch_does_not_wait_for_members_that_are_gone(
+    moments: Iterator[Any],
+) -> None:
+    row = batch(total=3, stopping="cancelled")
+    job_in(State.QUEUED, batch_id=row.id)
+    last = running_job(batch_id=row.id)
+
+    to_the_end(row, moments)
+    waiting = (row.state, row.pending)
+    Job.objects.filter(pk=last.pk)._raw_delete(Job.objects.db)
+    to_the_end(row, moments)
+
+    assert waiting == ("running", 2)
+    assert (row.state, row.pending, row.cancelled) == ("cancelled", 0, 3)
+
+
 def test_a_batch_that_failed_lets_go_on_what_has_begun(moments: Iterator[Any]) -> None:
     row = batch(total=3, stopping="failed")
     running = running_job(batch_id=row.id)

@@ -1,17 +1,28 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from celery_jobman.core import links
+from celery_jobman.core import hints, links
+from celery_jobman.models import Job
 from celery_jobman.models.ids import uuid7
 from celery_jobman.states import State
-from tests.factories import LATER, NOON, batch, blocked_job, finished_job, queued_job
+from tests.factories import (
+    LATER,
+    NOON,
+    batch,
+    blocked_job,
+    finished_job,
+    linked,
+    queued_job,
+    unsaved_job,
+)
 
 if TYPE_CHECKING:
-    from celery_jobman.models import Job
+    from tests.unit.conftest import Budget
 
 pytestmark = pytest.mark.django_db
 
@@ -96,6 +107,37 @@ def test_what_follows_a_failed_link_is_skipped_to_the_end() -> None:
     assert [fresh(job).state for job in (first, last)] == ["skipped", "skipped"]
     assert first.stopped_by == last.stopped_by == fresh(inner).stopped_by == cause
     assert (inner.state, inner.stopping) == ("blocked", "skipped")
+
+
+@pytest.mark.parametrize("length", [1, 2, 1200])
+def test_many_links_are_skipped_by_few_statements(
+    length: int, budget: Budget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(hints, "ended", told.append)
+    row = batch(total=length)
+    rows = [unsaved_job(state=State.BLOCKED, batch_id=row.id) for _ in range(length)]
+    for before, after in pairwise(rows):
+        before.next_id, after.follows_id = after.id, before.id
+    Job.objects.bulk_create(rows)
+
+    with budget(3 if length < 10 else 15):
+        assert links.skip(rows[0].id, uuid7(), now=NOON) == length
+
+    assert Job.objects.members_of(row.id).filter(state=State.SKIPPED).count() == length
+    assert told == [[job.id for job in rows]]
+
+
+def test_links_whose_ids_are_in_no_order_are_skipped_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "FEW", 2)
+    row = batch(total=6)
+    rows = [blocked_job(batch_id=row.id, position=0) for _ in range(6)][::-1]
+    linked(*rows)
+    others = [blocked_job(batch_id=row.id, position=1) for _ in range(3)]
+
+    assert links.skip(rows[0].id, uuid7(), now=NOON) == 6
+
+    assert {fresh(job).state for job in others} == {"blocked"}
 
 
 def test_a_link_that_was_cancelled_stays_so() -> None:

@@ -9,7 +9,7 @@ from celery_jobman.core import troubles
 from celery_jobman.core.troubles import LONGEST, SHORTEST, Aside
 from celery_jobman.models import Duty, Trouble
 from celery_jobman.models.ids import uuid7
-from tests.factories import LATER, NOON
+from tests.factories import LATER, NOON, begun_batch, queued_job
 
 pytestmark = pytest.mark.django_db
 
@@ -101,12 +101,22 @@ def test_the_first_failure_is_logged_with_its_traceback_and_the_others_in_a_line
 
 
 def test_a_trouble_that_nobody_has_tried_again_though_it_was_due_has_passed() -> None:
-    troubles.note(Duty.RESCUE, uuid7(), "no", now=NOON)
-    troubles.note(Duty.RESCUE, kept := uuid7(), "no", now=NOON + LONGEST)
-    troubles.remark(Duty.END, told := uuid7(), "its result is missing", now=NOON)
+    past, kept, told = (queued_job().id for _ in range(3))
+    troubles.note(Duty.RESCUE, past, "no", now=NOON)
+    troubles.note(Duty.RESCUE, kept, "no", now=NOON + LONGEST)
+    troubles.remark(Duty.END, told, "its result is missing", now=NOON)
 
     assert troubles.tidy(now=NOON + LONGEST + 2 * SHORTEST) == 1
     assert set(Trouble.objects.values_list("row_id", flat=True)) == {kept, told}
+
+
+def test_the_troubles_of_rows_that_are_gone_have_passed() -> None:
+    batch, job = begun_batch(total=1), queued_job()
+    for row_id in (batch.pk, job.pk, uuid7()):
+        troubles.remark(Duty.END, row_id, "its callbacks are missing", now=NOON)
+
+    assert troubles.tidy(now=NOON) == 1
+    assert set(Trouble.objects.values_list("row_id", flat=True)) == {batch.pk, job.pk}
 
 
 def test_the_troubles_of_rows_can_be_forgotten() -> None:

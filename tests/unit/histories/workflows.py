@@ -9,10 +9,11 @@ callbacks were started once for each finish.  In the end everything comes to an 
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from django.db import transaction
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -31,7 +32,7 @@ from celery_jobman.core import (
 )
 from celery_jobman.core.endings import Ending
 from celery_jobman.core.faults import Fault
-from celery_jobman.exceptions import JobmanError
+from celery_jobman.exceptions import ClaimLost, JobmanError
 from celery_jobman.models import Batch, Job, Outcome, Role, Stopping
 from celery_jobman.runtime.workflows.live import LiveBatch
 from celery_jobman.states import FINAL, WAITING, State
@@ -93,6 +94,8 @@ class Workflows(RuleBasedStateMachine):
         self.results = 0
         #: Workflows whose members were deleted.
         self.pruned: set[UUID] = set()
+        #: By batch: how members ended whose rows are gone, and how many of them were excused.
+        self.gone: defaultdict[UUID, Counter[str]] = defaultdict(Counter)
 
     def tick(self) -> datetime:
         """Return a moment that no other event has."""
@@ -214,6 +217,32 @@ class Workflows(RuleBasedStateMachine):
         pruning.prune_batches(cutoff)
         assert Job.objects.filter(batch_id__in=inside).count() == kept
 
+    @rule(pick=PICKS)
+    def a_job_is_deleted(self, pick: int) -> None:
+        job = self.job(pick, set(State))
+        if job is not None:
+            self.delete(job)
+
+    @rule(pick=PICKS)
+    def a_batch_is_deleted(self, pick: int) -> None:
+        chosen = self.batch(pick)
+        if chosen is not None:
+            self.delete(chosen)
+
+    def delete(self, row: Job | Batch) -> None:
+        """Delete a row through the ORM; its batch counts it as it ended, or as cancelled."""
+        if row.batch_id is not None and (isinstance(row, Batch) or row.role == Role.MEMBER):
+            end = str(row.state) if row.is_final else "cancelled"
+            self.gone[row.batch_id][end] += 1
+            self.gone[row.batch_id]["excused"] += end == State.FAILED and row.allow_failure
+        row.delete()
+        held = set(Job.objects.filter(state=State.RUNNING).values_list("id", flat=True))
+        ending = Ending(outcome=Outcome.SUCCEEDED, to=State.SUCCEEDED)
+        for job, run in [each for each in self.running if each[0].id not in held]:
+            self.running.remove((job, run))
+            with pytest.raises(ClaimLost):
+                attempts.finish(run, ending, now=self.tick())
+
     def job(self, pick: int, states: Any) -> Job | None:
         rows = list(Job.objects.filter(state__in=states).order_by("id"))
         return one_of(rows, pick) if rows else None
@@ -251,10 +280,12 @@ class Workflows(RuleBasedStateMachine):
                 Job.objects.members_of(row.id).values_list("state", flat=True)
             )
             ends.update(Batch.objects.filter(batch_id=row.id).values_list("state", flat=True))
+            ends.update(self.gone[row.id])
+            excused = self.excused(row) + ends.pop("excused", 0)
             counted = {name: ends[name] for name in ("succeeded", "failed", "cancelled", "skipped")}
             assert counted == {name: getattr(row, name) for name in counted}
             assert row.pending == ends.total() - sum(counted.values())
-            assert row.excused == self.excused(row)
+            assert row.excused == excused
             if row.state == State.RUNNING:
                 assert row.pending or row.opening or row.stopping, "it has nothing to wait for"
 
@@ -271,11 +302,12 @@ class Workflows(RuleBasedStateMachine):
         begun = Job.objects.filter(role=Role.MEMBER, batch_id__isnull=False)
         for job in begun.filter(state__in=[State.SCHEDULED, State.QUEUED, State.RUNNING]):
             before = job.follows_id
-            if before is not None:
+            if before is not None and before in states:
                 ended = states[before]
                 excused = ended == State.FAILED and before in allowed
                 assert ended == State.SUCCEEDED or excused, f"it follows one that is {ended}"
-            assert states[job.batch_id] == State.RUNNING, "its batch is not open"
+            around = states.get(job.batch_id, State.RUNNING)
+            assert around == State.RUNNING, "its batch is not open"
 
     @invariant()
     def nobody_waits_for_nothing(self) -> None:

@@ -14,6 +14,7 @@ from tests.celery_app import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from uuid import UUID
 
 pytestmark = pytest.mark.django_db
 
@@ -82,11 +83,12 @@ def test_nothing_is_sent_in_eager_mode(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_celery_is_told_of_what_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     tell = Mock()
-    monkeypatch.setattr(results, "cancelled", tell)
+    monkeypatch.setattr(results, "all_cancelled", tell)
+    job_ids = [uuid7(), uuid7()]
 
-    hinting.tell([uuid7(), uuid7()])
+    hinting.tell(job_ids)
 
-    assert tell.call_count == 2
+    tell.assert_called_once_with(job_ids)
 
 
 def test_an_errand_is_done_slice_by_slice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,12 +103,78 @@ def test_an_errand_is_done_slice_by_slice(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_long_errand_is_left_to_the_keepers(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ticking(monkeypatch)
     go_on = Mock(return_value=True)
     monkeypatch.setattr(errands, "go_on", go_on)
 
     hinting.run_errand(uuid7())
 
-    assert go_on.call_count == hinting.SLICES
+    assert clock[0] <= hinting.MOMENT + 0.2
+    assert go_on.call_count > 1
+
+
+def test_batches_inside_one_another_share_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticking(monkeypatch)
+    inside: list[UUID] = []
+
+    def go_on(batch_id: UUID, **_: Any) -> bool:
+        inside.append(batch_id)
+        hinting.run_errand(uuid7())
+        return True
+
+    monkeypatch.setattr(errands, "go_on", go_on)
+
+    hinting.run_errand(uuid7())
+
+    assert len(inside) < 20
+
+
+def test_every_batch_gets_a_slice_however_late_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hinting, "MOMENT", 0.0)
+    go_on = Mock(return_value=True)
+    monkeypatch.setattr(errands, "go_on", go_on)
+
+    with hinting.moment():
+        assert hinting.go_on_with(uuid7())
+
+    assert go_on.call_count == 1
+
+
+@pytest.mark.usefixtures("eager")
+def test_in_eager_mode_a_long_errand_is_done_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hinting, "MOMENT", 0.0)
+    go_on = Mock(side_effect=[True] * 30 + [False])
+    monkeypatch.setattr(errands, "go_on", go_on)
+
+    hinting.run_errand(uuid7())
+
+    assert go_on.call_count == 31
+
+
+def test_fewer_members_are_ended_at_once_where_celery_is_told_of_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go_on = Mock(return_value=False)
+    monkeypatch.setattr(errands, "go_on", go_on)
+
+    hinting.run_errand(uuid7())
+    monkeypatch.setattr(results, "is_quick", lambda: True)
+    hinting.run_errand(uuid7())
+
+    limits = [call.kwargs["limit"] for call in go_on.call_args_list]
+    assert limits == [hinting.SMALL_SLICE, hinting.SLICE]
+
+
+def ticking(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let a tenth of a second pass between two looks at the clock."""
+    passed = [0.0]
+
+    def look() -> float:
+        passed[0] += 0.1
+        return passed[0]
+
+    monkeypatch.setattr(hinting, "time", Mock(monotonic=look))
+    return passed
 
 
 def test_an_errand_is_left_to_the_keepers_while_the_database_is_away(

@@ -11,9 +11,10 @@ from celery.worker import state as celery_state
 from django.db import OperationalError
 from django.utils import timezone
 
+from celery_jobman import actions
 from celery_jobman.core import redelivery, rescue
 from celery_jobman.models import Job, Queue, Worker
-from celery_jobman.runtime import broker, keeping, results
+from celery_jobman.runtime import broker, hinting, keeping, results
 from celery_jobman.states import State
 from tests.factories import (
     EARLIER,
@@ -26,6 +27,8 @@ from tests.factories import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_django import Settings as Project
 
     from celery_jobman.runtime.keeping import Keeping
@@ -107,17 +110,61 @@ def test_it_goes_on_with_what_others_have_begun(keeper: Keeping, sent: list[Job]
     assert len(sent) == 1
 
 
+def test_a_cancel_comes_back_early_and_a_keeper_ends_the_rest(
+    keeper: Keeping,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Callable[..., Any],
+) -> None:
+    row = batch(total=120)
+    for _ in range(120):
+        scheduled_job(batch_id=row.id)
+    monkeypatch.setattr(hinting, "MOMENT", 0.0)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        state = actions.cancel_batch(row.id)
+    row.refresh_from_db()
+    left = row.pending
+    monkeypatch.setattr(hinting, "MOMENT", 60.0)
+    keeper.run_errands()
+
+    assert (state, left) == (State.RUNNING, 120 - hinting.SMALL_SLICE)
+    row.refresh_from_db()
+    assert (row.state, row.pending, row.cancelled) == ("cancelled", 0, 120)
+
+
+def test_batches_take_turns_over_several_rounds(
+    keeper: Keeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [batch(total=1, stopping="cancelled") for _ in range(3)]
+    left = {row.id: 3 for row in rows}
+    order: list[int] = []
+
+    def go_on_with(batch_id: UUID) -> bool:
+        order.append([row.id for row in rows].index(batch_id))
+        left[batch_id] -= 1
+        return left[batch_id] > 0
+
+    monkeypatch.setattr(hinting, "go_on_with", go_on_with)
+    monkeypatch.setattr(keeping, "LONGEST_DISPATCH", 0.0)
+    for _ in range(4):
+        keeper.run_errands()
+    monkeypatch.setattr(keeping, "LONGEST_DISPATCH", 60.0)
+    keeper.run_errands()
+
+    assert order == [0, 1, 2, 0, 1, 2, 1, 2]
+
+
 def test_it_tells_celery_of_what_expired(
     keeper: Keeping, sent: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = Mock()
-    monkeypatch.setattr(results, "cancelled", told)
+    monkeypatch.setattr(results, "all_cancelled", told)
     now = timezone.now()
     job = scheduled_job(available_at=now, expires_at=now)
 
     keeper.dispatch()
 
-    told.assert_called_once_with(job.id)
+    told.assert_called_once_with([job.id])
     assert sent == []
 
 

@@ -5,7 +5,7 @@ from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
-from celery import states
+from celery import Celery, states
 from celery.signals import task_failure
 
 from celery_jobman.core.rescue import Rescued
@@ -15,7 +15,7 @@ from celery_jobman.states import State
 from tests.factories import finished_job
 
 if TYPE_CHECKING:
-    from celery import Celery, Task
+    from celery import Task
 
     from celery_jobman.models import Job
 
@@ -160,3 +160,56 @@ def test_of_what_was_rescued_celery_is_told_only_the_ends(
 @pytest.mark.parametrize(("given", "list_"), [(None, []), ({"a": 1}, [{"a": 1}]), ([1, 2], [1, 2])])
 def test_one_callback_or_several_are_a_list(given: Any, list_: list[Any]) -> None:
     assert results._as_list(given) == list_
+
+
+def test_many_jobs_that_ended_together_are_revoked(task: Task) -> None:
+    jobs = [lost_job() for _ in range(3)]
+
+    results.all_cancelled([job.id for job in jobs])
+
+    assert {task.AsyncResult(job.task_id).state for job in jobs} == {states.REVOKED}
+
+
+def test_a_slow_backend_is_told_for_a_while_of_the_last_first(
+    task: Task, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs = [lost_job() for _ in range(4)]
+    chord = '{"chord": {"task": "demo.body", "args": [], "kwargs": {}, "options": {}}}'
+    jobs.append(lost_job(message=chord))
+    monkeypatch.setattr(task.backend, "on_chord_part_return", Mock())
+    clock = iter([0.0, 0.5, 1.5, 2.5])
+    monkeypatch.setattr(results, "time", Mock(monotonic=lambda: next(clock)))
+
+    results.all_cancelled([job.id for job in jobs])
+
+    found = [task.AsyncResult(job.task_id).state for job in jobs]
+    assert found == [states.PENDING] * 2 + [states.REVOKED] * 3
+    assert "was not told of all jobs untold=2" in caplog.text
+
+
+def test_of_jobs_cancelled_in_one_block_celery_is_told_at_its_end(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [lost_job() for _ in range(2)]
+    told = Mock()
+    monkeypatch.setattr(results, "all_cancelled", told)
+
+    with results.gathered():
+        for job in jobs:
+            results.cancelled(job.id)
+        told.assert_not_called()
+
+    told.assert_called_once_with([job.id for job in jobs])
+    assert task.AsyncResult(jobs[0].task_id).state == states.PENDING
+
+
+@pytest.mark.parametrize(
+    ("backend", "quick"), [("disabled", True), ("cache+memory://", False), ("redis://", True)]
+)
+def test_a_backend_is_quick_if_many_results_cost_little(
+    *, backend: str, quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Celery("other", backend=backend, set_as_current=False)
+    monkeypatch.setattr(results, "current_app", made)
+
+    assert results.is_quick() == quick

@@ -185,7 +185,8 @@ class People(World):
     def a_person_replays_what_was_skipped(self, pick: int) -> None:
         job = self.chosen(pick, lambda job: _has_ended(job) and "rows" in job.steps)
         rows = job.steps.get("rows")
-        allowed = job.state in FINAL and rows is not None and rows.done and bool(rows.value[0])
+        replays = rows is not None and (rows.done or rows.state == StepState.REPLAYING)
+        allowed = job.state in FINAL and replays and rows is not None and bool(rows.value[0])
         self.unless(allowed, lambda: retries.replay_skipped(job.id, "rows", now=self.now))
         if allowed and rows is not None:
             self._reopened(job)

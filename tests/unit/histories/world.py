@@ -17,6 +17,7 @@ from celery_jobman.models import Job, Outcome
 from celery_jobman.states import FINAL, State
 from tests.factories import NOON, next_run_of, unsaved_job, worker
 from tests.unit.histories.books import Books, snapshot
+from tests.unit.histories.loops import OutOfTime
 from tests.unit.histories.model import REFUSED, Body, Expected, Hand, Message
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ class World(Books):
     def begin(self, job: Expected, hand: Hand, run: Run) -> None:
         assert (job.id, job.attempt) not in self.begun, "an attempt begins twice"
         self.begun.add((job.id, job.attempt))
-        self.bodies.append(Body(job, hand, run, StepRunner(job.id, run.number)))
+        steps = StepRunner(job.id, run.number, passing=(OutOfTime,))
+        self.bodies.append(Body(job, hand, run, steps))
 
     # What the keeper of a worker does.
 

@@ -86,13 +86,19 @@ class StepRunner(Checkpoints):
             and a datetime as an ISO 8601 string, on the first attempt as on the others.
 
         Raises:
-            StepConflict: ``name`` was already used in this attempt.  Nothing was run.
+            StepConflict: ``name`` was already used in this attempt, or earlier ones have stored
+                a loop under it.  Nothing was run.
+            TypeError, ValueError: ``name`` is no str, or none that every database stores; ``fn``
+                is a coroutine function.  Nothing was run.
+            SynchronousOnlyOperation: It is called in a coroutine.  Nothing was run.
             UnencodableValue: The return value cannot be encoded.  Nothing is stored, so the
                 next attempt runs ``fn`` again.
             OperationalError, InterfaceError: The database stayed away for too long.
             RuntimeError: ``atomic=True`` inside an open transaction, whose later rollback
                 would undo the step.  Nothing was run.
-            Exception: Whatever ``fn`` raises passes through; the step is noted as failed.
+            Exception: Whatever ``fn`` raises passes through; the step is noted as failed.  What
+                an ``on_commit`` hook of an atomic step raises passes through too; the step is
+                done then, and stays it.
 
         Without ``atomic`` the step runs *at least* once: a worker killed after ``fn``
         returned and before the checkpoint was written leaves no trace of the call.  Give

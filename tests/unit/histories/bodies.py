@@ -18,7 +18,7 @@ from celery_jobman.core import cancellation, progress, steps
 from celery_jobman.core.progress import Progress
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Outcome, StepState
-from celery_jobman.states import State
+from celery_jobman.states import FINAL, State
 from tests.unit.histories.hands import WAITS, Hands
 from tests.unit.histories.loops import Loop, OutOfTime
 from tests.unit.histories.model import Body, Saved
@@ -82,7 +82,7 @@ class Bodies(Hands, Traffic):
                 Group.objects.create(name=f"{body.job.id} {name} {value}")
             if meanwhile:
                 self.the_worker_is_silent(body)
-            if fails == "in a hook":
+            if atomic and fails == "in a hook":
                 transaction.on_commit(_be_late)
             if fails == "in its work":
                 raise ValueError("no stock")
@@ -147,17 +147,25 @@ class Bodies(Hands, Traffic):
         hand=PICKS,
         names=st.lists(STEPS, max_size=2, unique=True),
         atomic=st.booleans(),
+        fails=st.sampled_from(["", "", "in a hook"]),
         asked=st.booleans(),
         end=st.sampled_from([None, None, State.SUCCEEDED, State.FAILED, State.SCHEDULED]),
     )
     def a_job_runs(
-        self, hand: int, names: list[str], end: State | None, *, atomic: bool, asked: bool
+        self,
+        hand: int,
+        names: list[str],
+        fails: str,
+        end: State | None,
+        *,
+        atomic: bool,
+        asked: bool,
     ) -> None:
         """Begin a job, run some steps, and perhaps end it: what a life mostly is."""
         self.go_on(NEWEST, hand, doubled=True)
         last = len(self.awake()) - 1
         for name in names if last >= 0 else ():
-            self.step(self.awake()[last], name, atomic=atomic)
+            self.step(self.awake()[last], name, atomic=atomic, fails=fails)
         if asked and last >= 0 and self.awake()[last].holds:
             cancellation.cancel(self.awake()[last].job.id, now=self.now)
             self.awake()[last].job.cancel(force=False)
@@ -193,6 +201,25 @@ class Bodies(Hands, Traffic):
         else:
             if body.holds:
                 loop.ended()
+
+    @rule(hand=PICKS, again=st.sampled_from([(), (2,)]), breaks=st.sampled_from([None, 2, 3]))
+    def what_was_skipped_is_replayed(
+        self, hand: int, again: tuple[int, ...], breaks: int | None
+    ) -> None:
+        """A loop skips all its items, and a replay of them may come to no end."""
+        self.go_on(NEWEST, hand, doubled=False)
+        held = [body for body in self.awake() if body.holds and "rows" not in body.used]
+        if not held:
+            return
+        body = held[-1]
+        self.iterate(body, (1, 2, 3), None)
+        self._ends(self.awake().index(body), Outcome.SUCCEEDED, State.SUCCEEDED)
+        if body.job.state in FINAL and body.job.steps["rows"].value[0]:
+            self.replay(body.job)
+            self.go_on(NEWEST, hand, doubled=False)
+        held = [each for each in self.awake() if each.holds and each.job is body.job]
+        for each in held:
+            self.iterate(each, again, breaks)
 
     @precondition(lambda self: self.awake())
     @rule(pick=PICKS)

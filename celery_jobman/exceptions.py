@@ -146,11 +146,19 @@ class UnknownStep(JobmanError):
 
 
 class StepConflict(JobmanError):
-    """A step name was used twice in one attempt.  Nothing was run or stored."""
+    """A step's name stands for another step already.  The step was not stored.
 
-    def __init__(self, job_id: UUID, step: str) -> None:
+    It was used twice in one attempt, or what earlier attempts have stored under it is of
+    another kind (a loop, and not a step); nothing was run then.  Or the database takes it for
+    the name of another step (MySQL: names that differ only in case); the step has run.
+    """
+
+    def __init__(self, job_id: UUID, step: str, reason: str = "") -> None:
         super().__init__(
-            f"job {job_id} uses the step name {step!r} twice in one attempt;"
+            f"job {job_id} cannot use the step name {step!r}, because {reason}; give the step"
+            " a name of its own"
+            if reason
+            else f"job {job_id} uses the step name {step!r} twice in one attempt;"
             f" give each step its own name, for example {step + ':2'!r}"
         )
         self.job_id = job_id

@@ -2,53 +2,29 @@
 
 from __future__ import annotations
 
-import json
+import inspect
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from operator import index as whole
+from typing import TYPE_CHECKING, Any, Literal
 
-from django.db.models import QuerySet
 from django.utils import timezone
 
-from celery_jobman.core import moments
-from celery_jobman.core.encoding import clean, encode
-from celery_jobman.core.progress import Progress
-from celery_jobman.exceptions import ControlFlow
+from celery_jobman.core import moments, sources
+from celery_jobman.core.encoding import clean, encode, is_storable, shown
+from celery_jobman.core.loops import Loop, Walk
+from celery_jobman.core.progress import LARGEST, Progress
+from celery_jobman.exceptions import ControlFlow, UnencodableValue
 from celery_jobman.models import StepState
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
+    from celery_jobman.core.loops import Runner
     from celery_jobman.models import Step
 
 #: Seconds between two saves of a cursor, unless ``every`` asks for more.
 SAVE_EVERY = 1.0
-#: Rows read at a time from a queryset.
-CHUNK = 2000
-#: What JSON text may hold and a database's JSON column may not: NUL, halves of characters, NaN.
-UNSTORABLE = ("\\u0000", "\\ud", "NaN", "Infinity")
 #: Longest copy of a skipped item, in characters.
 ITEM_LENGTH = 500
-
-
-class Runner(Protocol):
-    """What an iteration needs of the attempt whose step it is."""
-
-    reused: list[str]
-
-    @property
-    def checkpoint(self) -> Callable[[], None]:
-        """Raise when the body must stop."""
-
-    def begin(self, path: str) -> None:
-        """Note that ``path`` runs in this attempt."""
-
-    def within(self, path: str) -> AbstractContextManager[None]:
-        """Make ``path`` the current step."""
-
-    def save(self, path: str, **columns: Any) -> None:
-        """Write the step's row, or raise ClaimLost."""
 
 
 class Iteration(Iterable[Any]):
@@ -76,6 +52,12 @@ class Iteration(Iterable[Any]):
 
     Raises:
         ValueError: The options do not go together; the message says which.
+        TypeError: ``source`` has no order that another process would see again (a set), or is
+            no iterable; ``each`` is a coroutine function; a number is none.
+
+    An item leaves :attr:`skipped` when it was done, and not before: a replay that ends in the
+    middle, whatever ended it, goes on with the rest in the next attempt.  In a replay, items of
+    a function as source are known again by their ``cursor``, those of others by their index.
 
     Semantics: cursors as in Shopify's job-iteration.  ``on_error="skip"`` needs ``each``,
     because Python gives a ``for`` loop's exception to nobody but the loop's surroundings; in
@@ -96,16 +78,19 @@ class Iteration(Iterable[Any]):
         on_error: Literal["raise", "skip"] = "raise",
         report: Callable[[Progress], None] = lambda _: None,
     ) -> None:
-        _check(on_error, each, every)
+        _check(on_error, each)
+        sources.refuse_unusable(source, path)
         self.path = path
-        self.total = total if total is not None else _length(source)
+        self.total = _count_of("total", total, 0, sources.length(source))
         self._runner, self._source = runner, source
-        self._every, self._cursor_of, self._each = every, cursor, each
+        self._every, self._cursor_of, self._each = _count_of("every", every, 1), cursor, each
         self._forgiving = on_error == "skip"
         self._report = report
         self._began = timezone.now()
         self._item: tuple[int, Any] | None = None
-        self._dirty = False
+        #: The item that was skipped last, and how many were done since the last save.
+        self._bad: int | None = None
+        self._unsaved, self._saved_at = 0, time.monotonic()
         self._recall(row)
         if each is not None:
             self._run(each)
@@ -113,24 +98,22 @@ class Iteration(Iterable[Any]):
     def _recall(self, row: Step | None) -> None:
         state = row.state if row else None
         self.finished = state == StepState.SUCCEEDED
-        self._replay = _replayed(row) if row and state == StepState.REPLAYING else None
         self.done: int = (row.done or 0) if row else 0
-        self.skipped: list[dict[str, Any]] = list(row.skipped) if row else []
         self.cursor: Any = row.cursor_value if row else None
-        self._saved_done, self._saved_at = self.done, time.monotonic()
+        self._skipped = {entry["index"]: entry for entry in row.skipped} if row else {}
+        #: Items of a replay: how many are done, and how many there are; None: it is none.
+        self._replay = [0, len(self._skipped)] if state == StepState.REPLAYING else None
         if self.finished:
             self._runner.reused.append(self.path)
 
+    @property
+    def skipped(self) -> list[dict[str, Any]]:
+        """The items that were passed over: ``{"index": …, "item": …, "error": …}``."""
+        return list(self._skipped.values())
+
     def __iter__(self) -> Iterator[Any]:
         """Yield the items that are not done yet, saving the cursor on the way."""
-        if self.finished:
-            return
-        self._runner.begin(self.path)
-        with self._runner.within(self.path):
-            try:
-                yield from self._walk()
-            finally:
-                self._save_quietly()
+        return Loop(Walk(self._runner, self))
 
     def skip(self, error: BaseException | str) -> None:
         """Record the current item as skipped, with what was wrong with it."""
@@ -139,81 +122,112 @@ class Iteration(Iterable[Any]):
             raise ValueError(msg)
         index, item = self._item
         reason = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-        entry = {"index": index, "item": _shown(item), "error": clean(reason, ITEM_LENGTH)}
-        self.skipped.append(entry)
+        entry = {
+            "index": index,
+            "item": shown(item, ITEM_LENGTH),
+            "error": clean(reason, ITEM_LENGTH),
+        }
+        mark = self._mark(item)
+        self._skipped[index] = {**entry, "cursor": mark} if mark else entry
+        self._bad = index
 
     def close(self, error: BaseException | None = None) -> None:
         """Save the cursor of a loop that the body left, and the error that left it."""
-        if isinstance(error, Exception) and not self.finished:
-            self._dirty = True
-            message = clean(f"{type(error).__name__}: {error}", ITEM_LENGTH)
-            self._save_quietly(StepState.FAILED, error_message=message)
-        else:
-            self._save_quietly()
+        if not isinstance(error, Exception) or self.finished:
+            self.save_quietly()
+            return
+        message = clean(f"{type(error).__name__}: {error}", ITEM_LENGTH)
+        try:
+            self._save(StepState.FAILED, error_message=message)
+        except UnencodableValue:  # its cursor
+            if self._replay is None:
+                self._runner.note_failure(self.path, error, self._began)
+        except (Exception, ControlFlow):  # noqa: BLE001 - the body's own error matters more
+            return
 
     def _run(self, each: Callable[[Any], Any]) -> None:
         for item in self:
             try:
                 each(item)
+            except self._runner.passing:
+                raise
             except Exception as error:
                 if not self._forgiving:
+                    self.close(error)
                     raise
                 self.skip(error)
 
-    def _walk(self) -> Iterator[Any]:
-        for index, item in self._items():
-            self._item = index, item
-            moments.reached("iteration:item")
-            yield item
-            self._count(index, item)
-        self._item = None
-        self._finish()
+    def walk(self) -> Iterator[Any]:
+        """Yield the items that are not done; each is done when the next one is asked for."""
+        try:
+            for index, item in self._again() if self._replay else self._onwards():
+                self._item = index, item
+                moments.reached("iteration:item")
+                yield item
+                self._count(index, item)
+            self._item = None
+            self._finish()
+        except GeneratorExit:
+            raise  # whoever left it saves, if this is the time for it
+        except BaseException as error:
+            self.close(error)
+            raise
 
-    def _items(self) -> Iterator[tuple[int, Any]]:
-        if self._replay is not None:
-            wanted, self.skipped, self._began = self._replay, [], timezone.now()
-            everything = enumerate(self._from(None, 0))
-            return ((index, item) for index, item in everything if index in wanted)
-        return enumerate(self._from(self.cursor, self.done), start=self.done)
+    def _onwards(self) -> Iterator[tuple[int, Any]]:
+        items = sources.read(self._source, self.path, self.cursor, self.done)
+        return enumerate(items, start=self.done)
 
-    def _from(self, cursor: Any, done: int) -> Iterator[Any]:
-        source = self._source
-        if callable(source):
-            return iter(source(cursor))
-        if isinstance(source, QuerySet):
-            ordered = source if source.ordered else source.order_by("pk")
-            return ordered[done:].iterator(chunk_size=CHUNK)
-        if isinstance(source, Sequence):
-            return (source[index] for index in range(done, len(source)))
-        return islice(source, done, None)
+    def _again(self) -> Iterator[tuple[int, Any]]:
+        left = dict(self._skipped)
+        marks = {entry["cursor"]: index for index, entry in left.items() if "cursor" in entry}
+        for number, item in enumerate(sources.read(self._source, self.path, None, 0)):
+            index = marks.get(self._mark(item), -1) if marks else number
+            if left.pop(index, None) is not None:
+                yield index, item
+            if not left:
+                return
+
+    def _mark(self, item: Any) -> str:
+        """Return by what a function's item is known again, if that can be stored."""
+        if self._cursor_of is None or not callable(self._source):
+            return ""
+        try:
+            text = encode(self._cursor_of(item), "cursor")
+        except TypeError:
+            return ""
+        return text if is_storable(text) else ""
 
     def _count(self, index: int, item: Any) -> None:
-        self._dirty = True
-        if self._replay is None:
+        self._unsaved += 1
+        if self._replay:
+            self._replay[0] += 1
+        else:
+            self.cursor = self._cursor_of(item) if self._cursor_of else index + 1
             self.done = index + 1
-            self.cursor = self._cursor_of(item) if self._cursor_of else self.done
-        self._report(Progress(self.done, self.total, step=self.path))
+        if self._bad != index:
+            self._skipped.pop(index, None)
+        done, total = self._replay or (self.done, self.total)
+        self._report(Progress(done, total, step=self.path))
         if self._is_time():
             self._save(StepState.RUNNING)
             moments.reached("iteration:checkpointed")
         self._runner.checkpoint()
 
     def _is_time(self) -> bool:
-        if self._every is not None and self.done - self._saved_done >= self._every:
+        if self._every is not None and self._unsaved >= self._every:
             return True
         return time.monotonic() - self._saved_at >= SAVE_EVERY
 
     def _finish(self) -> None:
-        self.finished = True
         self._save(StepState.SUCCEEDED, finished_at=timezone.now(), error_message="")
+        self.finished = True
         moments.reached("step:checkpointed")
 
     def _save(self, state: StepState, **columns: Any) -> None:
-        if self._replay is not None and state == StepState.RUNNING:
-            return  # an unfinished replay begins anew: its items are few
+        is_replay = self._replay is not None and state != StepState.SUCCEEDED
         self._runner.save(
             self.path,
-            state=state,
+            state=StepState.REPLAYING if is_replay else state,
             started_at=self._began,
             cursor=encode(self.cursor, f"the cursor of {self.path!r}"),
             done=self.done,
@@ -221,18 +235,19 @@ class Iteration(Iterable[Any]):
             skipped=self.skipped,
             **columns,
         )
-        self._saved_done, self._saved_at, self._dirty = self.done, time.monotonic(), False
+        self._unsaved, self._saved_at = 0, time.monotonic()
 
-    def _save_quietly(self, state: StepState = StepState.RUNNING, **columns: Any) -> None:
-        if self.finished or not self._dirty:
+    def save_quietly(self) -> None:
+        """Save what was done since the last save, unless that fails."""
+        if self.finished or not self._unsaved:
             return
         try:
-            self._save(state, **columns)
+            self._save(StepState.RUNNING)
         except (Exception, ControlFlow):  # noqa: BLE001 - the reason of the end matters more
             return
 
 
-def _check(on_error: str, each: object, every: int | None) -> None:
+def _check(on_error: str, each: Callable[[Any], Any] | None) -> None:
     if on_error not in {"raise", "skip"}:
         msg = f'on_error must be "raise" or "skip", not {on_error!r}'
         raise ValueError(msg)
@@ -242,24 +257,18 @@ def _check(on_error: str, each: object, every: int | None) -> None:
             " .skip(error) on what iterate() returned"
         )
         raise ValueError(msg)
-    if every is not None and every < 1:
-        msg = f"every must be at least 1, not {every!r}"
+    if inspect.iscoroutinefunction(each):
+        msg = "each is a coroutine function, which would never run; wrap it in async_to_sync(…)"
+        raise TypeError(msg)
+
+
+def _count_of(name: str, value: Any, least: int, default: int | None = None) -> int | None:
+    if value is None:
+        return default
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        msg = f"{name} must be a whole number, not {value!r}"
+        raise TypeError(msg)
+    if value < least:
+        msg = f"{name} must be at least {least}, not {value!r}"
         raise ValueError(msg)
-
-
-def _length(source: Any) -> int | None:
-    return len(source) if isinstance(source, Sequence) else None
-
-
-def _replayed(row: Step) -> set[int]:
-    return {entry["index"] for entry in row.skipped}
-
-
-def _shown(item: Any) -> Any:
-    try:
-        text = encode(item, "item")
-    except TypeError:
-        return clean(repr(item), ITEM_LENGTH)
-    if len(text) > ITEM_LENGTH or any(mark in text for mark in UNSTORABLE):
-        return clean(repr(item), ITEM_LENGTH)
-    return json.loads(text)
+    return min(whole(value), LARGEST)

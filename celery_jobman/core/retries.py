@@ -6,6 +6,7 @@ aside are kept as superseded rows.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -21,11 +22,14 @@ from celery_jobman.models.database import atomic
 from celery_jobman.states import FINAL, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
     from uuid import UUID
 
     from celery_jobman.core.terms import Terms
+
+#: States of an iteration whose skipped items can be run again.
+REPLAYABLE = frozenset({StepState.SUCCEEDED, StepState.REPLAYING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +54,10 @@ def plan(job_id: UUID, step: str | None = None) -> Plan:
         raise JobNotFound(job_id)
     rows = _live(job_id)
     aside = {row.name for row in _from(job, rows, step)} if step else set()
-    reused = [r.name for r in rows if r.state == StepState.SUCCEEDED and r.name not in aside]
-    names = [*job.declared_steps, *(r.name for r in rows if r.name not in job.declared_steps)]
-    return Plan(reused=tuple(reused), again=tuple(n for n in names if n not in reused))
+    reused = {r.name: r for r in rows if r.state == StepState.SUCCEEDED and r.name not in aside}
+    names = dict.fromkeys([*job.declared_steps, *(r.name for r in rows)])
+    again = (n for n in names if n not in reused and not any(o in reused for o in _around(n)))
+    return Plan(reused=tuple(reused), again=tuple(again))
 
 
 def retry(  # noqa: PLR0913 - all but one are keywords
@@ -133,7 +138,8 @@ def replay_skipped(
 ) -> int:
     """Retry a finished job so that ``step`` runs only the items it skipped.
 
-    Other steps keep their checkpoints.
+    Other steps keep their checkpoints.  An item leaves the list of those that were skipped when
+    it was done; a replay that did not come to its end goes on with the rest in the next attempt.
 
     Returns:
         How many items will run again.
@@ -141,20 +147,28 @@ def replay_skipped(
     Raises:
         JobNotFound: There is no such job.
         UnknownStep: It has no finished iteration of this name that skipped anything.
-        TransitionRefused: The job has not ended.  Nothing was written in either case.
+        TransitionRefused: The job has not ended, or the iteration is inside a step that is done,
+            and so is not reached again.  Nothing was written in either case.
     """
     with atomic():
-        _reopen(job_id, now, None, confirm_succeeded=True)
-        row = Step.objects.filter(
-            job_id=job_id, name=step, superseded=0, state=StepState.SUCCEEDED
-        ).first()
-        if row is None or not row.skipped:
-            known = [r.name for r in _live(job_id) if r.skipped]
+        job = _reopen(job_id, now, None, confirm_succeeded=True)
+        live = {row.name: row for row in _live(job_id)}
+        row = live.get(step)
+        if row is None or row.state not in REPLAYABLE or not row.skipped:
+            known = [r.name for r in live.values() if r.skipped]
             raise UnknownStep(job_id, step, known)
+        _refuse_unreachable(job, live, step)
         Step.objects.filter(pk=row.pk).update(state=StepState.REPLAYING)
         changes = {"step": step, "items": len(row.skipped)}
         actions.record("replay", job_id, actor=actor, reason=reason, now=now, changes=changes)
     return len(row.skipped)
+
+
+def _refuse_unreachable(job: Job, live: dict[str, Step], step: str) -> None:
+    for outer in _around(step):
+        if outer in live and live[outer].state == StepState.SUCCEEDED:
+            hint = f"{step!r} is inside {outer!r}, which is done; retry from {step!r}"
+            raise TransitionRefused(job.id, "replayed", job.state, hint)
 
 
 def _reopen(
@@ -233,13 +247,33 @@ def _live(job_id: UUID) -> list[Step]:
 
 
 def _from(job: Job, rows: Iterable[Step], step: str) -> list[Step]:
-    """Return the steps to set aside: ``step``, all after it, and those it is a part of."""
-    rows, declared = list(rows), job.declared_steps
-    here = next((row.position for row in rows if row.name == step), None)
-    if here is not None:
-        return [r for r in rows if r.position >= here or step.startswith(f"{r.name}/")]
+    """Return the steps to set aside: ``step``, all after it, and those it is a part of.
+
+    A step that is done and stays is not entered again, so what is inside of it stays too; and
+    what is inside of one that is set aside goes with it.
+    """
+    known = {row.name: row for row in sorted(rows, key=lambda row: row.name.count("/"))}
+    begins = known[step].position if step in known else _begin_of(job, known, step)
+    around, aside = set(_around(step)), {step}
+    for name, row in known.items():
+        outer = [known[o] for o in _around(name) if o in known and o not in around]
+        if any(each.name in aside for each in outer):
+            aside.add(name)
+        elif name in around or not any(each.state == StepState.SUCCEEDED for each in outer):
+            aside |= {name} if name in around or row.position >= begins else set()
+    return [row for row in known.values() if row.name in aside]
+
+
+def _begin_of(job: Job, known: dict[str, Step], step: str) -> float:
+    """Return where the first step ran that is declared after one that never ran."""
+    declared = job.declared_steps
     if step not in declared:
-        known = dict.fromkeys([*declared, *(row.name for row in rows)])
-        raise UnknownStep(job.id, step, known)
+        raise UnknownStep(job.id, step, dict.fromkeys([*declared, *known]))
     later = declared[declared.index(step) :]
-    return [row for row in rows if row.name in later]
+    return min((r.position for r in known.values() if r.name in later), default=math.inf)
+
+
+def _around(name: str) -> Iterator[str]:
+    """Yield the paths of the steps that a step is a part of."""
+    while name := name.rpartition("/")[0]:
+        yield name

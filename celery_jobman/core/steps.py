@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
+import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from django.db import IntegrityError, connections, transaction
-from django.db.models import Exists
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db import connections, transaction
 from django.utils import timezone
 
-from celery_jobman.core import moments, statements
-from celery_jobman.core.attempts import holding, is_ours
-from celery_jobman.core.encoding import clean, encode
+from celery_jobman.core import moments, paths
+from celery_jobman.core.attempts import is_ours
+from celery_jobman.core.checkpoints import Checkpoints
+from celery_jobman.core.encoding import encode
 from celery_jobman.core.iterations import Iteration
 from celery_jobman.exceptions import ClaimLost, StepConflict
-from celery_jobman.models import Job, Step, StepState
-from celery_jobman.models.database import atomic, home, reconnect, route, using
-from celery_jobman.models.step import STEP_LENGTH
+from celery_jobman.models import Job, StepState
+from celery_jobman.models.database import home, reconnect, using
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
     from uuid import UUID
 
+    from celery_jobman.core.paths import Scope
 
-T = TypeVar("T")
 
-
-class StepRunner:
+class StepRunner(Checkpoints):
     """Runs the steps of one attempt of one job.
 
     Args:
@@ -37,6 +39,7 @@ class StepRunner:
         checkpoint: Called before and after each step; raises when the body must stop.
         through: Makes the calls that read and write rows, on the right connection.  The body
             never runs inside it: what it writes goes where the project sends it.
+        passing: Exceptions that are no item's fault, so that a loop never skips them.
     """
 
     def __init__(
@@ -45,20 +48,18 @@ class StepRunner:
         number: int,
         checkpoint: Callable[[], None] = lambda: None,
         through: Callable[[Callable[[], Any]], Any] = lambda call: call(),
+        passing: tuple[type[BaseException], ...] = (),
     ) -> None:
-        self.job_id = job_id
-        self.number = number
+        super().__init__(job_id, number, through)
         self.checkpoint = checkpoint
-        self.current = ""
+        self.passing = passing
         #: Names of the steps whose checkpoints were reused, and the first that ran anew.
         self.reused: list[str] = []
         self.resumed_from = ""
         #: The innermost step that an exception left.
         self.stopped_in = ""
-        self._through = through
-        self._resuming = False
-        self._rows: dict[str, Step] | None = None
-        self._seen: dict[str, int] = {}
+        #: What is not over, in the order in which it began, whichever thread it is in.
+        self._running: list[Scope] = []
         self._open: list[Iteration] = []
 
     def run(  # noqa: D417 - *args and **kwargs are fn's
@@ -85,13 +86,19 @@ class StepRunner:
             and a datetime as an ISO 8601 string, on the first attempt as on the others.
 
         Raises:
-            StepConflict: ``name`` was already used in this attempt.  Nothing was run.
+            StepConflict: ``name`` was already used in this attempt, or earlier ones have stored
+                a loop under it.  Nothing was run.
+            TypeError, ValueError: ``name`` is no str, or none that every database stores; ``fn``
+                is a coroutine function.  Nothing was run.
+            SynchronousOnlyOperation: It is called in a coroutine.  Nothing was run.
             UnencodableValue: The return value cannot be encoded.  Nothing is stored, so the
                 next attempt runs ``fn`` again.
             OperationalError, InterfaceError: The database stayed away for too long.
             RuntimeError: ``atomic=True`` inside an open transaction, whose later rollback
                 would undo the step.  Nothing was run.
-            Exception: Whatever ``fn`` raises passes through; the step is noted as failed.
+            Exception: Whatever ``fn`` raises passes through; the step is noted as failed.  What
+                an ``on_commit`` hook of an atomic step raises passes through too; the step is
+                done then, and stays it.
 
         Without ``atomic`` the step runs *at least* once: a worker killed after ``fn``
         returned and before the checkpoint was written leaves no trace of the call.  Give
@@ -102,7 +109,14 @@ class StepRunner:
         steps may therefore be reordered between releases.
         """
         path = self.enter(name)
-        row = self.rows.get(path)
+        if inspect.iscoroutinefunction(fn):
+            msg = f"step {path!r} calls a coroutine function; wrap it: async_to_sync({_name(fn)})"
+            raise TypeError(msg)
+        row = self.take(path)
+        if row is not None and row.done is not None:
+            raise StepConflict(
+                self.job_id, path, "earlier attempts have stored a loop of this name"
+            )
         if row is not None and row.state == StepState.SUCCEEDED:
             self.reused.append(path)
             return row.checkpoint
@@ -120,7 +134,12 @@ class StepRunner:
         See :class:`~celery_jobman.core.iterations.Iteration` for the options.
         """
         path = self.enter(name)
-        iteration = Iteration(self, path, self.rows.get(path), source, **options)
+        row = self.take(path)
+        if row is not None and row.result is not None and row.done is None:
+            raise StepConflict(
+                self.job_id, path, "earlier attempts have stored a step of this name"
+            )
+        iteration = Iteration(self, path, row, source, **options)
         self._open.append(iteration)
         return iteration
 
@@ -131,39 +150,32 @@ class StepRunner:
             iteration.close(error if iteration.path == self.stopped_in else None)
 
     @property
-    def rows(self) -> dict[str, Step]:
-        """The job's live steps by name, read once for each attempt."""
-        if self._rows is None:
-            live = self._reach(lambda: list(Step.objects.filter(job_id=self.job_id, superseded=0)))
-            self._rows = {row.name: row for row in live}
-            self._resuming = bool(self._rows)
-        return self._rows
+    def current(self) -> str:
+        """The path of the step that began last and is not over, in any thread; or nothing."""
+        last = next(reversed(self._running), None)
+        return last.path if last else ""
 
     @property
-    def latest(self) -> str:
-        """The path of the step that was begun, or reused, last."""
-        return next(reversed(self._seen), "")
+    def around(self) -> str:
+        """The path of the step that this call is in.
 
-    def _reach(self, call: Callable[[], T]) -> T:
-        """Call the database, on the project's connection while it has a transaction open.
-
-        The work and its checkpoint then stay, or are rolled back, together.
+        In a thread that knows of none it is the one that began last.
         """
-        if not connections[home()].in_atomic_block:
-            return self._through(call)  # type: ignore[no-any-return]
-        with route(None):
-            return call()
+        return paths.around(self) or self.current
 
-    def enter(self, name: str) -> str:
-        """Return the path of a step that begins here, and note its place in the order."""
-        path = f"{self.current}/{name}" if self.current else name
-        if path in self._seen:
-            raise StepConflict(self.job_id, path)
-        if not name or len(path) > STEP_LENGTH:
-            msg = f"a step's name must have 1 to {STEP_LENGTH} characters, but {path!r} was given"
-            raise ValueError(msg)
-        self._seen[path] = len(self._seen)
-        return path
+    def enter(self, name: object) -> str:
+        """Return the path of a step that begins here.
+
+        Raises:
+            TypeError: ``name`` is no str.
+            SynchronousOnlyOperation: This is a coroutine.
+        """
+        if not isinstance(name, str):
+            msg = f"a step's name must be a str, but {name!r} was given"
+            raise TypeError(msg)
+        _refuse_coroutines(name)
+        outer = paths.around(self)
+        return "/".join([outer, name] if outer and name else [name])
 
     def begin(self, path: str) -> None:
         """Stop here if asked to; otherwise note that ``path`` runs in this attempt."""
@@ -176,26 +188,38 @@ class StepRunner:
     @contextmanager
     def within(self, path: str) -> Iterator[None]:
         """Make ``path`` the current step; note it as failed when it raises."""
-        outer, self.current = self.current, path
         began = timezone.now()
         try:
-            yield
+            with self.part(path):
+                yield
         except BaseException as error:
             self.stopped_in = self.stopped_in or path
             if isinstance(error, Exception):
-                self._note_failure(path, error, began)
+                self.note_failure(path, error, began)
             raise
-        finally:
-            self.current = outer
 
     @contextmanager
     def part(self, path: str) -> Iterator[None]:
         """Let steps of the block have names of their own, under ``path``."""
-        outer, self.current = self.current, path
+        scope = paths.Scope(self, path)
+        self._running.append(scope)
         try:
-            yield
+            with paths.inside(scope):
+                yield
         finally:
-            self.current = outer
+            self._running.remove(scope)
+
+    def go_on(self, scope: Scope) -> None:
+        """Be in the loop of ``scope`` from here on."""
+        if scope not in self._running:
+            self._running.append(scope)
+        paths.enter(scope)
+
+    def leave(self, scope: Scope) -> None:
+        """Be in the loop of ``scope`` no longer."""
+        if scope in self._running:
+            self._running.remove(scope)
+        paths.leave(scope)
 
     def _execute(self, path: str, call: Callable[[], Any]) -> Any:
         began = timezone.now()
@@ -228,7 +252,7 @@ class StepRunner:
             ClaimLost: It does not; the transaction must be rolled back.
         """
         mine = Job.objects.filter(is_ours(self.job_id, self.number))
-        if not self._reach(lambda: mine.using(using()).update(current_step=self.current)):
+        if not self.reach(lambda: mine.using(using()).update(current_step=self.current)):
             raise ClaimLost
 
     def _store(self, path: str, result: Any, began: datetime) -> Any:
@@ -245,54 +269,21 @@ class StepRunner:
         )
         return json.loads(text)
 
-    def save(self, path: str, **columns: Any) -> None:
-        """Write a step's row in one statement, if this attempt still holds the job.
 
-        Raises:
-            ClaimLost: It does not.  Nothing was written.
-        """
-        columns["attempt"] = self.number
-        self.rows[path] = self._reach(lambda: self._write(path, self.rows.get(path), columns))
+def _name(fn: Callable[..., Any]) -> str:
+    return getattr(fn, "__name__", "function")
 
-    def _write(self, path: str, known: Step | None, columns: dict[str, Any]) -> Step:
-        if known is None:
-            return self._insert(path, columns)
-        if not self._update(path, columns):
-            # Its row was deleted while the attempt ran.
-            old = {name: getattr(known, name) for name in ("started_at", "state")}
-            return self._insert(path, {**old, **columns})
-        for name, value in columns.items():
-            setattr(known, name, value)
-        return known
 
-    def _insert(self, path: str, columns: dict[str, Any]) -> Step:
-        row = Step(job_id=self.job_id, name=path, position=self._seen[path], **columns)
-        values, mine = statements.columns_of(row), holding(self.job_id, self.number)
-        try:
-            with atomic():
-                written = statements.insert_while(using(), Step, values, Job, mine)
-        except IntegrityError:
-            # An attempt that had not lost the job yet wrote it first.
-            written = self._update(path, columns)
-            if not written and not Step.objects.filter(job_id=self.job_id, name=path).exists():
-                raise
-        if not written:
-            raise ClaimLost
-        return row
-
-    def _update(self, path: str, columns: dict[str, Any]) -> bool:
-        rows = Step.objects.filter(
-            job_id=self.job_id, name=path, superseded=0, attempt__lte=self.number
-        )
-        mine = Job.objects.filter(is_ours(self.job_id, self.number))
-        if connections[using()].vendor != "mysql":
-            return bool(rows.filter(Exists(mine)).update(**columns))
-        # There the condition would lock the job's row against the supervisor.
-        return mine.exists() and bool(rows.update(**columns))
-
-    def _note_failure(self, path: str, error: Exception, began: datetime) -> None:
-        message = clean(f"{type(error).__name__}: {error}", 1000)
-        try:
-            self.save(path, state=StepState.FAILED, started_at=began, error_message=message)
-        except (Exception, ClaimLost):  # noqa: BLE001 - the body's own error matters more
-            return
+def _refuse_coroutines(name: str) -> None:
+    """Raise SynchronousOnlyOperation in a coroutine, as Django's database connections would."""
+    if os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+        return
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    msg = (
+        f"step {name!r} is called in a coroutine, where the database must not be used; call it"
+        " in a thread: await sync_to_async(self.step)(name, function)"
+    )
+    raise SynchronousOnlyOperation(msg)

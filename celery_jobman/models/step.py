@@ -43,7 +43,7 @@ class Step(JobmanModel):
         db_constraint=False,  # its check would lock the job's row against the supervisor (MySQL)
     )
     name = models.CharField(_("name"), max_length=STEP_LENGTH)
-    #: Order of first use in the job, counted from 0.
+    #: Place in the order in which the steps began, over all attempts, counted from 0.
     position = models.PositiveIntegerField(_("position"))
     state = models.CharField(_("state"), max_length=16, choices=StepState)
     #: The attempt that wrote the row last.

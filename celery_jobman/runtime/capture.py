@@ -62,7 +62,7 @@ class JobHandler(logging.Handler):
         return Line(
             job.run.job_id,
             job.run.number,
-            job.runner.current,
+            job.runner.around,
             datetime.fromtimestamp(record.created, UTC),
             max(0, min(record.levelno, HIGHEST_LEVEL)),
             clean(record.name, 200),

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from threading import Lock, get_ident, local, main_thread
 from typing import TYPE_CHECKING, Any
 
+from celery.exceptions import SoftTimeLimitExceeded, TaskPredicate
 from django.db import connections
 
 from celery_jobman.core import attempts
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from celery_jobman.core.iterations import Iteration
     from celery_jobman.core.logs import Line
 
+#: What says something of the job, and nothing of the item at which it is raised.
+PASSING = (SoftTimeLimitExceeded, TaskPredicate)
 #: Seconds without news from the database after which a checkpoint asks it itself.
 NEWS_OLD_AFTER = 10.0
 
@@ -87,7 +90,7 @@ class RunningJob:
         self.flushed_at = time.monotonic()
         #: How deep the body is in statements of ours, which no stop may break.
         self.guarded = 0
-        self.runner = StepRunner(run.job_id, run.number, self.checkpoint, self._through)
+        self.runner = StepRunner(run.job_id, run.number, self.checkpoint, self._through, PASSING)
 
     @property
     def id(self) -> UUID:
@@ -142,7 +145,7 @@ class RunningJob:
             TypeError: ``current`` or ``total`` is no number.  Nothing was reported.
         """
         report = Progress.of(current, total, message, unit)
-        self.report = report._replace(step=self.runner.current)
+        self.report = report._replace(step=self.runner.around)
         self.checkpoint()
 
     def _reported(self, report: Progress) -> None:

@@ -115,15 +115,17 @@ def _before(task: Task, step: str) -> list[str]:
     return declared[: declared.index(step)]
 
 
-def _encoded(names: list[str], results: Mapping[str, Any]) -> dict[str, str]:
+def _encoded(names: list[str], results: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return what the rows keep; nothing of a step that may as well be a loop."""
     for name in results:
         if name not in names:
             known = ", ".join(names) or "none"
             raise ValueError(f"results are for the steps before ({known}), not for {name!r}")
-    return {name: encode(results.get(name), f"the result of step {name!r}") for name in names}
+    texts = {name: encode(value, f"the result of step {name!r}") for name, value in results.items()}
+    return {name: texts.get(name) for name in names}
 
 
-def _done(job: Job, position: int, name: str, result: str) -> Step:
+def _done(job: Job, position: int, name: str, result: str | None) -> Step:
     now = timezone.now()
     return Step(
         job=job,

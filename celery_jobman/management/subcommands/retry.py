@@ -9,11 +9,12 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from celery_jobman import actions
+from celery_jobman.core.retries import REPLAYABLE
 from celery_jobman.core.terms import Terms
 from celery_jobman.exceptions import TransitionRefused, UnknownStep
 from celery_jobman.insight.wording import counted, listed
 from celery_jobman.management import arguments, selection, standing, tally
-from celery_jobman.models import Step, StepState
+from celery_jobman.models import Step
 from celery_jobman.runtime import registry
 from celery_jobman.states import FINAL, State
 
@@ -138,7 +139,7 @@ def _preview(job: Job, options: dict[str, Any], console: Console) -> None:
 
 
 def _skipped(job: Job, step: str) -> int:
-    rows = Step.objects.filter(job_id=job.id, superseded=0, state=StepState.SUCCEEDED)
+    rows = Step.objects.filter(job_id=job.id, superseded=0, state__in=REPLAYABLE)
     skipped = {row.name: len(row.skipped) for row in rows if row.skipped}
     if step not in skipped:
         raise UnknownStep(job.id, step, skipped)

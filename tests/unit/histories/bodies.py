@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NoReturn
+from unittest.mock import patch
 
 from django.contrib.auth.models import Group
+from django.db import connection, transaction
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from celery_jobman.core import cancellation, progress
+from celery_jobman.core import cancellation, progress, steps
 from celery_jobman.core.progress import Progress
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Outcome, StepState
-from celery_jobman.states import State
+from celery_jobman.states import FINAL, State
 from tests.unit.histories.hands import WAITS, Hands
-from tests.unit.histories.loops import Loop
+from tests.unit.histories.loops import Loop, OutOfTime
 from tests.unit.histories.model import Body, Saved
 from tests.unit.histories.traffic import NEWEST, Traffic
 from tests.unit.histories.world import PICKS, one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 STEPS = st.sampled_from(["load", "check", "send"])
+
+
+class Late(Exception):
+    """What a hook raises after the commit."""
+
+
+def _be_late() -> NoReturn:
+    raise Late
+
+
+@contextmanager
+def _committing(**options: Any) -> Iterator[None]:
+    """Stand for a transaction that is committed at its end: its hooks run then."""
+    known = len(connection.run_on_commit)
+    with transaction.atomic(**options):
+        yield
+    hooks = connection.run_on_commit[known:]
+    del connection.run_on_commit[known:]
+    for _, hook, _ in hooks:
+        hook()
 
 
 class Bodies(Hands, Traffic):
@@ -31,9 +56,13 @@ class Bodies(Hands, Traffic):
 
     @precondition(lambda self: self.awake())
     @rule(
-        pick=PICKS, name=STEPS, atomic=st.booleans(), fails=st.booleans(), meanwhile=st.booleans()
+        pick=PICKS,
+        name=STEPS,
+        atomic=st.booleans(),
+        fails=st.sampled_from(["", "", "in its work", "in a hook"]),
+        meanwhile=st.booleans(),
     )
-    def a_step(self, pick: int, name: str, *, atomic: bool, fails: bool, meanwhile: bool) -> None:
+    def a_step(self, pick: int, name: str, fails: str, *, atomic: bool, meanwhile: bool) -> None:
         self.step(one_of(self.awake(), pick), name, atomic=atomic, fails=fails, meanwhile=meanwhile)
 
     def step(
@@ -42,9 +71,10 @@ class Bodies(Hands, Traffic):
         name: str,
         *,
         atomic: bool = False,
-        fails: bool = False,
+        fails: str = "",
         meanwhile: bool = False,
     ) -> None:
+        """Run a step; what fails in a hook fails after the commit of an atomic one."""
         value = f"{body.run.number} {len(body.used)}"
 
         def work() -> str:
@@ -52,13 +82,17 @@ class Bodies(Hands, Traffic):
                 Group.objects.create(name=f"{body.job.id} {name} {value}")
             if meanwhile:
                 self.the_worker_is_silent(body)
-            if fails:
+            if atomic and fails == "in a hook":
+                transaction.on_commit(_be_late)
+            if fails == "in its work":
                 raise ValueError("no stock")
             return value
 
         meanwhile = meanwhile and not atomic  # it would happen inside the step's transaction
         if name not in body.used:
-            result = self._ran(body, name, lambda: body.steps.run(name, work, atomic=atomic))
+            with patch.object(steps, "transaction", SimpleNamespace(atomic=_committing)):
+                run = partial(body.steps.run, name, work, atomic=atomic)
+                result = self._ran(body, name, value, run)
             if result == value and body.holds:
                 self.effects += atomic
 
@@ -83,9 +117,9 @@ class Bodies(Hands, Traffic):
         self.rescue()
         body.hand.frozen = False
 
-    def _ran(self, body: Body, name: str, call: Callable[[], Any]) -> Any:
-        """Run a step, and write down what it must have stored."""
-        position, known = len(body.used), body.job.steps.get(name)
+    def _ran(self, body: Body, name: str, value: str, call: Callable[[], Any]) -> Any:
+        """Run a step, and write down what it must have stored; return what it has stored."""
+        known, position = body.job.steps.get(name), body.place(name)
         body.used.append(name)
         reused = known is not None and known.done
         try:
@@ -95,6 +129,8 @@ class Bodies(Hands, Traffic):
         except ClaimLost:
             assert not body.holds, "a body that holds its job was turned away"
             return None
+        except Late:
+            result, state = value, StepState.SUCCEEDED
         else:
             state = StepState.SUCCEEDED
         if body.holds and reused:
@@ -102,27 +138,34 @@ class Bodies(Hands, Traffic):
             assert result == known.value, "a checkpoint that was reported is gone"
             return None
         if body.holds:
-            kept = known.position if known else position
             old = known.value if known else None
-            value = result if state == StepState.SUCCEEDED else old
-            body.job.steps[name] = Saved(kept, state, value)
+            stored = result if state == StepState.SUCCEEDED else old
+            body.job.steps[name] = Saved(position, state, stored)
         return result
 
     @rule(
         hand=PICKS,
         names=st.lists(STEPS, max_size=2, unique=True),
         atomic=st.booleans(),
+        fails=st.sampled_from(["", "", "in a hook"]),
         asked=st.booleans(),
         end=st.sampled_from([None, None, State.SUCCEEDED, State.FAILED, State.SCHEDULED]),
     )
     def a_job_runs(
-        self, hand: int, names: list[str], end: State | None, *, atomic: bool, asked: bool
+        self,
+        hand: int,
+        names: list[str],
+        fails: str,
+        end: State | None,
+        *,
+        atomic: bool,
+        asked: bool,
     ) -> None:
         """Begin a job, run some steps, and perhaps end it: what a life mostly is."""
         self.go_on(NEWEST, hand, doubled=True)
         last = len(self.awake()) - 1
         for name in names if last >= 0 else ():
-            self.step(self.awake()[last], name, atomic=atomic)
+            self.step(self.awake()[last], name, atomic=atomic, fails=fails)
         if asked and last >= 0 and self.awake()[last].holds:
             cancellation.cancel(self.awake()[last].job.id, now=self.now)
             self.awake()[last].job.cancel(force=False)
@@ -131,19 +174,52 @@ class Bodies(Hands, Traffic):
             self._ends(last, outcome, end, timedelta(0) if end == State.SCHEDULED else None)
 
     @precondition(lambda self: self.awake())
-    @rule(pick=PICKS, bad=st.booleans(), meanwhile=st.booleans())
-    def an_iteration(self, pick: int, *, bad: bool, meanwhile: bool) -> None:
-        body = one_of(self.awake(), pick)
+    @rule(
+        pick=PICKS,
+        bad=st.sampled_from([(), (2,), (1, 3), (1, 2, 3)]),
+        breaks=st.sampled_from([None, None, 1, 2, 3]),
+        meanwhile=st.booleans(),
+    )
+    def an_iteration(
+        self, pick: int, bad: tuple[int, ...], breaks: int | None, *, meanwhile: bool
+    ) -> None:
+        self.iterate(one_of(self.awake(), pick), bad, breaks, meanwhile=meanwhile)
+
+    def iterate(
+        self, body: Body, bad: tuple[int, ...], breaks: int | None, *, meanwhile: bool = False
+    ) -> None:
         if "rows" in body.used:
             return
-        loop = Loop(self, body, bad=bad, meanwhile=meanwhile)
+        loop = Loop(self, body, bad=bad, breaks=breaks, meanwhile=meanwhile)
+        body.used.append("rows")
         try:
             body.steps.iterate("rows", [1, 2, 3], each=loop.each, on_error="skip", every=1)
+        except OutOfTime:
+            loop.broke()
         except ClaimLost:
             assert not body.holds, "a body that holds its job was turned away"
-        body.used.append("rows")
-        if body.holds:
-            loop.ended()
+        else:
+            if body.holds:
+                loop.ended()
+
+    @rule(hand=PICKS, again=st.sampled_from([(), (2,)]), breaks=st.sampled_from([None, 2, 3]))
+    def what_was_skipped_is_replayed(
+        self, hand: int, again: tuple[int, ...], breaks: int | None
+    ) -> None:
+        """A loop skips all its items, and a replay of them may come to no end."""
+        self.go_on(NEWEST, hand, doubled=False)
+        held = [body for body in self.awake() if body.holds and "rows" not in body.used]
+        if not held:
+            return
+        body = held[-1]
+        self.iterate(body, (1, 2, 3), None)
+        self._ends(self.awake().index(body), Outcome.SUCCEEDED, State.SUCCEEDED)
+        if body.job.state in FINAL and body.job.steps["rows"].value[0]:
+            self.replay(body.job)
+            self.go_on(NEWEST, hand, doubled=False)
+        held = [each for each in self.awake() if each.holds and each.job is body.job]
+        for each in held:
+            self.iterate(each, again, breaks)
 
     @precondition(lambda self: self.awake())
     @rule(pick=PICKS)

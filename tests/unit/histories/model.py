@@ -46,6 +46,11 @@ class Saved:
     def done(self) -> bool:
         return self.state == StepState.SUCCEEDED
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it does not begin anew."""
+        return self.done or (isinstance(self.value, tuple) and self.value[1] > 0)
+
 
 @dataclass(eq=False, slots=True)
 class Expected:
@@ -272,8 +277,18 @@ class Body:
     hand: Hand
     run: Run
     steps: StepRunner
-    #: Steps that it has entered, in order.
+    #: Steps that it has entered, in order, and the last place that it has passed.
     used: list[str] = field(default_factory=list)
+    passed: int = -1
+
+    def place(self, name: str) -> int:
+        """Enter a step, and return its place: that of before, or behind all that was passed."""
+        saved = self.job.steps.get(name)
+        place = saved.position if saved else 0
+        if saved is None or not saved.goes_on:
+            place = max(place, self.passed + 1)
+        self.passed = max(self.passed, place)
+        return place
 
     @property
     def holds(self) -> bool:

@@ -28,8 +28,10 @@ from celery_jobman.core import (
     transitions,
     troubles,
 )
+from celery_jobman.core.checkpoints import Checkpoints
+from celery_jobman.core.iterations import Iteration
 from celery_jobman.core.statements import OneOf
-from celery_jobman.models import Outcome
+from celery_jobman.models import Job, Outcome, Step, StepState
 from celery_jobman.states import State
 from tests import databases
 from tests.unit.histories.machine import LONG, Histories
@@ -142,6 +144,36 @@ def one_job_stops_the_rescue_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(troubles.Aside, "guarding", lambda *_: nullcontext())
 
 
+def failures_are_written_over_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(self: Checkpoints, path: str, columns: dict[str, Any]) -> bool:
+        rows = Step.objects.filter(job_id=self.job_id, name=path, superseded=0)
+        mine = Job.objects.filter(attempts.is_ours(self.job_id, self.number))
+        return mine.exists() and bool(rows.update(**columns))
+
+    monkeypatch.setattr(Checkpoints, "_update", careless)
+
+
+def replays_forget_what_they_have_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    skipped = vars(Iteration)["skipped"].fget
+
+    def begun_anew(self: Iteration) -> list[dict[str, Any]]:
+        before = self._replay[1] if self._replay else 0
+        return skipped(self)[before:]  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(Iteration, "skipped", property(begun_anew))
+
+
+def replays_that_break_are_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    save = steps.StepRunner.save
+
+    def careless(self: steps.StepRunner, path: str, **columns: Any) -> None:
+        if columns["state"] == StepState.REPLAYING:
+            columns["state"] = StepState.FAILED
+        save(self, path, **columns)
+
+    monkeypatch.setattr(steps.StepRunner, "save", careless)
+
+
 PLANTS: list[Plant] = [
     claims_ignore_the_delivery,
     claims_ignore_the_attempt,
@@ -158,6 +190,9 @@ PLANTS: list[Plant] = [
     cancels_do_not_reach_scheduled_jobs,
     rewinds_set_nothing_aside,
     one_job_stops_the_rescue_of_all,
+    failures_are_written_over_checkpoints,
+    replays_forget_what_they_have_not_done,
+    replays_that_break_are_over,
 ]
 
 

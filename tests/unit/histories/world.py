@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 from django.db import IntegrityError, connection, transaction
 from hypothesis import strategies as st
 
-from celery_jobman.core import attempts, dispatching, redelivery, rescue, workers
+from celery_jobman.core import attempts, dispatching, redelivery, rescue, retries, workers
 from celery_jobman.core.endings import Ending
 from celery_jobman.core.steps import StepRunner
 from celery_jobman.exceptions import ClaimLost, JobmanError
-from celery_jobman.models import Job, Outcome
+from celery_jobman.models import Job, Outcome, StepState
 from celery_jobman.states import FINAL, State
 from tests.factories import NOON, next_run_of, unsaved_job, worker
 from tests.unit.histories.books import Books, snapshot
-from tests.unit.histories.model import REFUSED, Body, Expected, Hand, Message
+from tests.unit.histories.loops import OutOfTime
+from tests.unit.histories.model import REFUSED, Body, Expected, Hand, Message, Saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -137,7 +138,8 @@ class World(Books):
     def begin(self, job: Expected, hand: Hand, run: Run) -> None:
         assert (job.id, job.attempt) not in self.begun, "an attempt begins twice"
         self.begun.add((job.id, job.attempt))
-        self.bodies.append(Body(job, hand, run, StepRunner(job.id, run.number)))
+        steps = StepRunner(job.id, run.number, passing=(OutOfTime,))
+        self.bodies.append(Body(job, hand, run, steps))
 
     # What the keeper of a worker does.
 
@@ -199,6 +201,15 @@ class World(Books):
     def beat(self, hand: Hand) -> None:
         hand.seen_at = self.now
         workers.beat(hand.id, now=self.now)
+
+    # What people do, alone and in what follows from it.
+
+    def replay(self, job: Expected) -> None:
+        """Let a job that has ended run what its loop skipped."""
+        rows = job.steps["rows"]
+        retries.replay_skipped(job.id, "rows", now=self.now)
+        job.reopen(self.now)
+        job.steps["rows"] = Saved(rows.position, StepState.REPLAYING, rows.value)
 
     # What is refused.
 

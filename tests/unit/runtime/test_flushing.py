@@ -38,9 +38,10 @@ def messages() -> list[str]:
 
 def test_lines_progress_and_step_are_written(job: RunningJob) -> None:
     job.lines.extend([line(job.row, "one"), line(job.row, "two")])
-    job.report, job.runner.current = Progress(1, 2), "load"
+    job.report = Progress(1, 2)
 
-    flushing.flush(job)
+    with job.runner.part("load"):
+        flushing.flush(job)
 
     assert (messages(), list(job.lines)) == (["one", "two"], [])
     assert (job.row.progress_current, job.row.current_step) == (1, "load")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
 import pytest
+from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 from django.db import OperationalError
 
 from celery_jobman import current_job, progress, step
@@ -167,6 +168,16 @@ def test_an_iteration_reports_its_progress(job: RunningJob) -> None:
 
     assert job.report is not None
     assert (job.report.current, job.report.total, job.report.step) == (3, 3, "load")
+
+
+@pytest.mark.parametrize("error", [SoftTimeLimitExceeded(), Retry("later"), Ignore(), Reject()])
+def test_what_says_something_of_the_job_is_no_bad_item(job: RunningJob, error: Exception) -> None:
+    each = Mock(side_effect=[ValueError("bad"), error])
+
+    with pytest.raises(type(error)):
+        job.iterate("load", "abc", each=each, on_error="skip")
+
+    assert [entry["item"] for entry in job.row.steps.get().skipped] == ["a"]
 
 
 def test_progress_that_is_no_number_is_refused_where_it_is_reported(job: RunningJob) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from celery_jobman.exceptions import JobCancelled
 from celery_jobman.models import StepState
-from tests.factories import checkpoint, runner_of, running_job
+from tests.factories import runner_of, running_job
 
 pytestmark = pytest.mark.django_db
 
@@ -69,6 +69,56 @@ def test_control_flow_is_never_skipped() -> None:
         )
 
 
+class Passing(Exception):
+    """Stands for a time limit, which is no item's fault."""
+
+
+def test_what_is_no_fault_of_the_item_is_never_skipped() -> None:
+    each = Mock(side_effect=[None, Passing])
+    runner = runner_of(running_job(), passing=(Passing,))
+
+    with pytest.raises(Passing):
+        runner.iterate("load", LETTERS, each=each, on_error="skip")
+
+    assert each.call_count == 2
+
+
+def test_the_error_of_an_item_that_is_not_skipped_is_noted_with_the_cursor() -> None:
+    job = running_job()
+    with pytest.raises(ValueError, match="b is no vowel"):
+        runner_of(job).iterate("load", LETTERS, each=only_vowels)
+
+    row = job.steps.get()
+    assert (row.state, row.done, row.error_message) == (
+        StepState.FAILED, 1, "ValueError: b is no vowel",
+    )  # fmt: skip
+
+
+def test_an_item_that_was_skipped_before_a_crash_and_is_done_after_it_is_not_listed() -> None:
+    job = running_job(attempt=2)
+    rows = runner_of(job).iterate("load", LETTERS)
+    for item in rows:
+        if item == "b":
+            rows.skip("no price")
+            break
+
+    resumed = runner_of(job, 2).iterate("load", LETTERS, each=Mock())
+
+    assert resumed.skipped == []
+
+
+def test_an_item_that_is_skipped_in_each_attempt_is_listed_once() -> None:
+    job = running_job(attempt=2)
+    for number in (1, 2):
+        rows = runner_of(job, number).iterate("load", LETTERS)
+        for item in rows:
+            if item == "b":
+                rows.skip("no price")
+                break
+
+    assert [entry["item"] for entry in job.steps.get().skipped] == ["b"]
+
+
 def test_skipped_items_survive_a_break() -> None:
     job = running_job(attempt=2)
     rows = runner_of(job).iterate("load", LETTERS)
@@ -81,47 +131,6 @@ def test_skipped_items_survive_a_break() -> None:
     resumed = runner_of(job, 2).iterate("load", LETTERS, each=Mock())
 
     assert [entry["item"] for entry in resumed.skipped] == ["b"]
-
-
-def test_a_replay_runs_only_what_was_skipped() -> None:
-    job = running_job(attempt=2)
-    skipped = [{"index": index, "item": LETTERS[index], "error": "no"} for index in (1, 3)]
-    checkpoint(job, "load", state=StepState.REPLAYING, skipped=skipped, done=5, cursor="5")
-    each = Mock(side_effect=[None, ValueError("still no")])
-
-    iteration = runner_of(job, 2).iterate("load", LETTERS, each=each, on_error="skip")
-
-    assert [call.args for call in each.call_args_list] == [("b",), ("d",)]
-    assert [entry["item"] for entry in iteration.skipped] == ["d"]
-    row = job.steps.get()
-    assert (row.state, row.done, row.skipped) == (StepState.SUCCEEDED, 5, iteration.skipped)
-
-
-def test_a_replay_from_a_keyset_begins_at_its_start() -> None:
-    job = running_job(attempt=2)
-    skipped = [{"index": 1, "item": "b", "error": "no"}]
-    checkpoint(job, "load", state=StepState.REPLAYING, skipped=skipped, done=5, cursor='"e"')
-
-    def after(cursor: str | None) -> list[str]:
-        return [letter for letter in LETTERS if cursor is None or letter > cursor]
-
-    replayed = list(runner_of(job, 2).iterate("load", after, cursor=str))
-
-    assert replayed == ["b"]
-    assert job.steps.get().cursor_value == "e"
-
-
-def test_a_replay_that_breaks_begins_anew() -> None:
-    job = running_job(attempt=2)
-    skipped = [{"index": index, "item": LETTERS[index], "error": "no"} for index in (1, 3)]
-    checkpoint(job, "load", state=StepState.REPLAYING, skipped=skipped, done=5, cursor="5")
-
-    for item in runner_of(job, 2).iterate("load", LETTERS, every=1):
-        if item == "d":
-            break
-
-    row = job.steps.get()
-    assert (row.state, row.skipped) == (StepState.REPLAYING, skipped)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from celery_jobman.core.retries import Plan, plan, replay_skipped, rewind
+from celery_jobman.core.retries import Plan, plan, rewind
 from celery_jobman.exceptions import JobNotFound, TransitionRefused, UnknownStep
 from celery_jobman.models import Job, JobAction, Step, StepState
 from celery_jobman.states import State
@@ -89,6 +89,95 @@ def test_a_step_inside_another_takes_the_outer_one_with_it() -> None:
     chosen = plan(job.id, "load/texts")
 
     assert chosen == Plan(reused=("fetch", "load/images"), again=("load/texts", "load", "report"))
+
+
+def run_over(job: Job, number: int, *, breaks_at: int = 99, rows: int = 10) -> None:
+    """Play an attempt: a loop with a step for each row, and two steps after it."""
+    runner = runner_of(job, number)
+    for item in runner.iterate("load", range(rows), every=1):
+        if item == breaks_at:
+            break
+        runner.run(f"save:{item}", lambda: 1)
+    else:
+        for name in ("report", "notify"):
+            runner.run(name, lambda: 1)
+    ended = {"state": State.FAILED, "finished_at": LATER, "attempt": number}
+    Job.objects.filter(pk=job.id).update(**ended)
+
+
+def test_after_a_resume_everything_that_began_after_the_step_runs_again() -> None:
+    job = running_job()
+    run_over(job, 1, breaks_at=5)
+    run_over(job, 2)
+
+    chosen = plan(job.id, "load/save:6")
+
+    again = {"load", "report", "notify", *(f"load/save:{n}" for n in range(6, 10))}
+    assert set(chosen.again) == again
+    assert chosen.reused == tuple(f"load/save:{n}" for n in range(6))
+
+
+def test_what_a_plan_says_is_what_the_next_attempt_does() -> None:
+    job = running_job()
+    run_over(job, 1, breaks_at=5)
+    run_over(job, 2)
+    chosen = rewind(job.id, "load/save:6", now=LATER)
+
+    run_over(job, 3)
+
+    ran = set(job.steps.filter(superseded=0, attempt=3).values_list("name", flat=True))
+    assert ran == set(chosen.again)
+
+
+def test_what_is_inside_of_a_step_that_stays_stays_with_it() -> None:
+    job = job_with("load", "report")
+    checkpoint(job, "load/again", position=1)
+
+    chosen = plan(job.id, "report")
+
+    assert chosen == Plan(reused=("load", "load/again"), again=("report",))
+
+
+def test_what_failed_inside_of_a_step_that_stays_does_not_run() -> None:
+    job = job_with("load", "load/a", "report")
+    checkpoint(job, "load/b", state=StepState.FAILED)
+
+    assert plan(job.id) == Plan(reused=("load", "load/a", "report"), again=())
+
+
+def test_what_is_inside_of_a_step_goes_with_it_wherever_it_is_placed() -> None:
+    job = job_with("fetch", "load/a", "load", "report")
+
+    rewind(job.id, "load", now=LATER)
+
+    assert live(job) == ["fetch"]
+
+
+def test_what_is_inside_of_a_loop_that_did_not_end_is_chosen_by_its_own_place() -> None:
+    job = finished_job()
+    checkpoint(job, "load", state=StepState.RUNNING, done=2)
+    for name in ("load/a", "report", "load/b"):
+        checkpoint(job, name)
+
+    assert plan(job.id, "report").reused == ("load/a",)
+
+
+def test_from_a_declared_step_that_never_ran_what_is_inside_of_later_ones_runs_again() -> None:
+    job = job_with("fetch", "report", "report/mail", "extra", declared=("fetch", "load", "report"))
+
+    chosen = plan(job.id, "load")
+
+    assert chosen == Plan(reused=("fetch",), again=("load", "report", "report/mail", "extra"))
+
+
+def test_from_a_step_that_was_added_later_what_came_after_it_runs_again() -> None:
+    job = job_with("fetch", "load")
+    runner = runner_of(job, 2)
+    for name in ("fetch", "validate", "load"):
+        runner.run(name, lambda: 1)
+    Job.objects.update(state=State.FAILED, finished_at=LATER)
+
+    assert plan(job.id, "validate").reused == ("fetch",)
 
 
 def test_a_name_that_only_begins_alike_is_another_step() -> None:
@@ -217,52 +306,3 @@ def test_a_rewind_is_nine_statements(budget: Budget) -> None:
 
     with budget(9):
         rewind(job.id, "load", now=LATER, actor="ana")
-
-
-SKIPPED = [{"index": index, "item": index, "error": "no"} for index in (1, 3)]
-
-
-def test_skipped_items_can_be_replayed_alone() -> None:
-    job = job_with("fetch", "report")
-    checkpoint(job, "load", skipped=SKIPPED, done=5, cursor="5")
-
-    assert replay_skipped(job.id, "load", now=LATER) == 2
-
-    job.refresh_from_db()
-    assert job.state == State.SCHEDULED
-    assert job.steps.get(name="load").state == StepState.REPLAYING
-    runner = runner_of(job, 2)
-    assert list(runner.iterate("load", range(5))) == [1, 3]
-    assert runner.run("report", lambda: "new") == "REPORT"
-
-
-@pytest.mark.parametrize("name", ["fetch", "lod"])
-def test_a_step_that_skipped_nothing_cannot_be_replayed(name: str) -> None:
-    job = job_with("fetch")
-    checkpoint(job, "load", skipped=SKIPPED)
-
-    with pytest.raises(UnknownStep, match="its steps are: load"):
-        replay_skipped(job.id, name, now=LATER)
-
-    job.refresh_from_db()
-    assert job.state == State.FAILED
-    assert not JobAction.objects.exists()
-
-
-def test_skipped_items_of_a_running_job_are_not_replayed() -> None:
-    job = running_job()
-    checkpoint(job, "load", skipped=SKIPPED)
-
-    with pytest.raises(TransitionRefused, match="is running and cannot be retried"):
-        replay_skipped(job.id, "load", now=LATER)
-    assert job.steps.get().state == StepState.SUCCEEDED
-
-
-def test_who_replayed_how_many_items_is_audited() -> None:
-    job = finished_job(State.SUCCEEDED)
-    checkpoint(job, "load", skipped=SKIPPED)
-
-    replay_skipped(job.id, "load", now=LATER, actor="ana")
-
-    action = JobAction.objects.get(job_id=job.id)
-    assert (action.verb, action.changes) == ("replay", {"step": "load", "items": 2})

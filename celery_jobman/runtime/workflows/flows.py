@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from reprlib import repr as shorten
 from typing import TYPE_CHECKING, Any, Self
 
 from celery.canvas import Signature
@@ -19,10 +20,13 @@ from celery.canvas import group as celery_group
 from celery.canvas import signature as signature_of
 
 from celery_jobman.exceptions import NotASignature
-from celery_jobman.models import Kind, Role
+from celery_jobman.models import Kind, Role, shares
 from celery_jobman.runtime.workflows import late
+from celery_jobman.runtime.workflows.elements import readable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from celery.result import AsyncResult, GroupResult
 
     from celery_jobman.runtime.workflows.live import LiveBatch
@@ -116,6 +120,7 @@ class Flow:
         Raises:
             NotASignature: A member is nothing that can be called later.
             EndlessWorkflow: It contains itself.
+            MembersUsedUp: Its members come from a generator that was read before.
             UnknownTask: A member's task is not registered.
             PlainTask: A member's task makes no jobs.
             TypeError: Arguments do not fit a task's signature.
@@ -204,7 +209,7 @@ def _chord(header: Any, body: Any, about: Mapping[str, Any]) -> Flow:
 
 
 def batch(  # noqa: PLR0913 - all but one are keywords
-    members: Iterable[Any] = (),
+    members: Iterable[Any] | Callable[[], Iterable[Any]] = (),
     *,
     name: str = "",
     allow_failures: bool | int | str = False,
@@ -219,10 +224,11 @@ def batch(  # noqa: PLR0913 - all but one are keywords
 
     Args:
         members: Signatures, flows, Celery's canvas, or lists of them (chains); from any
-            iterable, which is read once, while the rows are written.  There may be none.
+            iterable with an order, or a function that returns one.  They are read while the
+            rows are written, a generator therefore by one dispatch only.  There may be none.
         name: What people call it.
         allow_failures: How many members may fail before it has failed: False (none), True
-            (all), a number, or a share of the members such as ``"5%"``.
+            (all), a number, or a share of the members such as ``"5%"``, rounded down.
         on_failure: What the first failure too many does to members that have not started:
             ``"cancel"`` them, or ``"continue"``.
         queue: The queue of members that do not choose their own.
@@ -232,6 +238,7 @@ def batch(  # noqa: PLR0913 - all but one are keywords
         tags: Tags of the batch and its jobs.
 
     Raises:
+        MembersRefused: ``members`` is no such iterable.
         ValueError: ``allow_failures`` or ``on_failure`` is none of these.
 
     Semantics: Laravel's batches, except that they always finish, and can be resumed.
@@ -243,7 +250,7 @@ def batch(  # noqa: PLR0913 - all but one are keywords
     chosen = {"queue": queue, "priority": priority, "countdown": seconds}
     return Flow(
         kind=Kind.BATCH,
-        elements=members,
+        elements=readable(members),
         name=name,
         owner=owner,
         tags=tuple(tags),
@@ -255,12 +262,15 @@ def batch(  # noqa: PLR0913 - all but one are keywords
 
 def _allowed(given: bool | int | str) -> str:  # noqa: FBT001 - as it was given
     if isinstance(given, bool):
-        return "all" if given else ""
-    if isinstance(given, int) and given >= 0:
+        return shares.ALL if given else ""
+    if isinstance(given, int) and 0 <= given <= shares.MOST:
         return str(given)
-    if isinstance(given, str) and given.endswith("%") and given[:-1].replace(".", "", 1).isdigit():
+    if isinstance(given, str) and shares.is_share(given):
         return given
-    msg = f'allow_failures is {given!r}, but must be True, False, a number or a share as "5%"'
+    msg = (
+        f"allow_failures is {shorten(given)}, but must be True, False, a number from 0 to"
+        f' {shares.MOST}, or a share from "0%" to "100%" such as "5%" or "2.5%"'
+    )
     raise ValueError(msg)
 
 
@@ -271,7 +281,7 @@ def _unpacked(given: Iterable[Any]) -> Iterable[Any]:
     is_one = isinstance(only, Flow | Mapping | str | bytes) or not isinstance(only, Iterable)
     if isinstance(only, celery_group):
         return list(only.tasks)
-    return items if is_one or only is None else list(only)
+    return items if is_one or only is None else list(readable(only))
 
 
 def signature_in(given: Any) -> Signature:

@@ -17,6 +17,7 @@ from celery_jobman.models import Batch, Job
 from celery_jobman.models.ids import uuid7
 from celery_jobman.runtime import connection, messages, registry
 from celery_jobman.runtime.task import JobTask, is_recorded
+from celery_jobman.runtime.workflows.elements import readable
 from celery_jobman.runtime.workflows.flows import Flow, chain
 from celery_jobman.runtime.workflows.live import LiveBatch
 from celery_jobman.runtime.workflows.members import links_of
@@ -99,7 +100,7 @@ def add(batch: Batch, members: Iterable[Any]) -> int:
         options=json.loads(batch.options),
     )
     with connection.enqueueing():
-        return batches.add(batch.id, plant(members, soil, batch.total), now=now)
+        return batches.add(batch.id, plant(readable(members), soil, batch.total), now=now)
 
 
 def stand_in(row: Job, given: Any) -> list[Row]:

@@ -101,10 +101,7 @@ class MembersRefused(JobmanError, TypeError):
 
 
 class MembersUsedUp(JobmanError, ValueError):
-    """The members of a workflow came from a generator that was read before.
-
-    Nothing was written.
-    """
+    """The members of a workflow were read before, and can be only once.  Nothing was written."""
 
     def __init__(self, source: object) -> None:
         super().__init__(
@@ -179,6 +176,18 @@ class UnencodableValue(JobmanError, TypeError):
         kind = type(value).__name__
         super().__init__(f"{what} is a {kind} and cannot be written as JSON{because}; {advice}")
         self.what = what
+        self.value = value
+
+
+class OptionRefused(JobmanError, ValueError):
+    """An option of a call has a value that cannot be kept or has no meaning there.
+
+    Nothing was written.
+    """
+
+    def __init__(self, option: str, value: object, reason: object) -> None:
+        super().__init__(f"the option {option} is {shorten(value)}; {reason}")
+        self.option = option
         self.value = value
 
 

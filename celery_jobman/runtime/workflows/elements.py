@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Set as AnySet
+from collections.abc import Set as AbstractSet
 from functools import partial
 from inspect import isroutine
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ def readable(given: Any) -> Iterable[Any]:
     Raises:
         MembersRefused: It is no such thing, or has no order.
     """
-    if isinstance(given, str | bytes | Mapping | AnySet | Task):
+    if isinstance(given, str | bytes | Mapping | AbstractSet | Task):
         raise MembersRefused(given)
     if isinstance(given, Iterator):
         return _Once(given)

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from reprlib import repr as shorten
 from typing import TYPE_CHECKING, Any, Self
 
 from celery.canvas import Signature
@@ -21,6 +20,7 @@ from celery.canvas import signature as signature_of
 
 from celery_jobman.exceptions import NotASignature
 from celery_jobman.models import Kind, Role, shares
+from celery_jobman.runtime import limits
 from celery_jobman.runtime.workflows import late
 from celery_jobman.runtime.workflows.elements import readable
 
@@ -51,6 +51,11 @@ class Flow:
     allow_failure: bool = False
     callbacks: Mapping[Role, tuple[Signature, ...]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse what no row can hold; see :mod:`celery_jobman.runtime.limits`."""
+        limits.check_name("name", self.name)
+        limits.check_place({**self.options, "tags": self.tags}, limits.NOT_OF_FLOWS)
+
     def set(self, *, allow_failure: bool | None = None, **options: Any) -> Self:
         """Return the same flow with further options of ``apply_async`` for its members.
 
@@ -58,6 +63,9 @@ class Flow:
             allow_failure: Where it is a link of a chain: its failure does not break the chain.
             **options: ``queue``, ``priority``, ``time_limit`` …; ``countdown`` and ``eta``
                 put off the beginning of the flow.  A member's own option wins.
+
+        Raises:
+            OptionRefused: An option has a value that cannot be kept, or no meaning for a flow.
         """
         allowed = self.allow_failure if allow_failure is None else allow_failure
         return replace(self, allow_failure=allowed, options={**self.options, **options})
@@ -95,8 +103,10 @@ class Flow:
         return self._with(Role.PROGRESS, callback)
 
     def _with(self, role: Role, callback: Signature) -> Self:
+        signature = signature_in(callback)
+        limits.check_place(signature.options or {}, limits.NOT_OF_CALLBACKS)
         known = {**self.callbacks}
-        known[role] = (*known.get(role, ()), signature_in(callback))
+        known[role] = (*known.get(role, ()), signature)
         return replace(self, callbacks=known)
 
     def __or__(self, other: Any) -> Flow:
@@ -123,6 +133,7 @@ class Flow:
             MembersUsedUp: Its members come from a generator that was read before.
             UnknownTask: A member's task is not registered.
             PlainTask: A member's task makes no jobs.
+            OptionRefused: An option cannot be kept, or has no meaning where it stands.
             TypeError: Arguments do not fit a task's signature.
             UnencodableValue: An argument is not JSON.
             DatabaseUnwritable: The database refused a row.
@@ -254,24 +265,10 @@ def batch(  # noqa: PLR0913 - all but one are keywords
         name=name,
         owner=owner,
         tags=tuple(tags),
-        allow_failures=_allowed(allow_failures),
+        allow_failures=shares.text_of(allow_failures),
         on_failure=on_failure,
         options={key: value for key, value in chosen.items() if value is not None},
     )
-
-
-def _allowed(given: bool | int | str) -> str:  # noqa: FBT001 - as it was given
-    if isinstance(given, bool):
-        return shares.ALL if given else ""
-    if isinstance(given, int) and 0 <= given <= shares.MOST:
-        return str(given)
-    if isinstance(given, str) and shares.is_share(given):
-        return given
-    msg = (
-        f"allow_failures is {shorten(given)}, but must be True, False, a number from 0 to"
-        f' {shares.MOST}, or a share from "0%" to "100%" such as "5%" or "2.5%"'
-    )
-    raise ValueError(msg)
 
 
 def _unpacked(given: Iterable[Any]) -> Iterable[Any]:

@@ -13,8 +13,18 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Q
 
 from celery_jobman import signals
-from celery_jobman.core import endings, fallbacks, hooks, joins, logs, transitions, troubles
+from celery_jobman.core import (
+    endings,
+    fallbacks,
+    hooks,
+    joins,
+    logs,
+    standins,
+    transitions,
+    troubles,
+)
 from celery_jobman.core.endings import Ending
+from celery_jobman.core.faults import Fault
 from celery_jobman.core.joins import Failure
 from celery_jobman.core.statements import Insert, Plus
 from celery_jobman.exceptions import ClaimLost
@@ -118,9 +128,10 @@ def finish(
 ) -> Ending:
     """End a run, in one transaction: the job's move, the attempt's row, the rest of its log.
 
-    A job that was asked to stop does not wait for another attempt: it is cancelled instead.
-    What the database refuses of it (a result, a line, an error's text) is left out, and noted as
-    a trouble of the job; a callback or a link that cannot be enqueued is a failed job.
+    A job that was asked to stop waits neither for another attempt nor for a stand-in: it is
+    cancelled instead.  What the database refuses of an end (a result, a line, an error's text) is
+    left out, and noted as a trouble of the job; a callback or a link that cannot be enqueued is a
+    failed job.
 
     Args:
         run: The execution that ends.
@@ -157,26 +168,36 @@ class _End:
     following: Callable[[], None] | None
 
     def write(self) -> Ending:
-        run, now = self.run, self.now
-        is_hooked = self.ending.to == State.FAILED and hooks.hooks.wanted(run.task)
-        is_more = self.lines or self.following or run.member or is_hooked
+        is_hooked = self.ending.to == State.FAILED and hooks.hooks.wanted(self.run.task)
+        is_more = self.lines or self.following or self.run.member or is_hooked
         with atomic() if is_more or fallbacks.is_careful() or is_inside() else nullcontext():
-            ending = self._leave()
-            _announce_end(run, ending)
-            _tell_batch(run, ending, now)
-            if ending.to == State.FAILED and hooks.hooks.wanted(run.task):
-                fallbacks.part(lambda: hooks.write(run.job_id, ending.fault, now=now), self._lacks)
-            if self.following is not None and ending.to == self.ending.to:
-                self.following()
+            if self.ending.stand_in is None:
+                return self._write(self.ending)
+            return fallbacks.part(lambda: self._write(self.ending), self._write_without_stand_in)
+
+    def _write(self, wanted: Ending) -> Ending:
+        run, now = self.run, self.now
+        ending = self._leave(wanted)
+        _announce_end(run, ending)
+        _tell_batch(run, ending, now)
+        if ending.to == State.FAILED and hooks.hooks.wanted(run.task):
+            fallbacks.part(lambda: hooks.write(run.job_id, ending.fault, now=now), self._lacks)
+        if self.following is not None and ending.to == self.ending.to:
+            self.following()
         return ending
 
-    def _leave(self) -> Ending:
+    def _write_without_stand_in(self, refusal: Exception) -> Ending:
+        """What was to take the job's place cannot be written: the job has failed."""
+        failed = Ending(outcome=Outcome.FAILED, to=State.FAILED, fault=Fault.of(refusal))
+        return self._write(replace(failed, resumed_from=self.ending.resumed_from))
+
+    def _leave(self, wanted: Ending) -> Ending:
         if not fallbacks.is_careful():
-            ending = _left(self.run, self.ending, self.now, self.guard)
+            ending = _left(self.run, wanted, self.now, self.guard)
             logs.write(self.lines)
             return ending
         dropped = logs.write_each(self.lines)
-        ending = replace(self.ending, lines_dropped=self.ending.lines_dropped + dropped)
+        ending = replace(wanted, lines_dropped=wanted.lines_dropped + dropped)
         if dropped:
             self._note(f"{dropped} of its log lines")
         return self._leave_with([(ending, "")])
@@ -235,7 +256,7 @@ def _left(run: Run, ending: Ending, now: datetime, guard: Q | None) -> Ending:
 
 
 def _stopped(ending: Ending) -> Ending:
-    if ending.to in FINAL:
+    if not _goes_on(ending):
         raise ClaimLost
     return Ending(
         outcome=Outcome.CANCELLED,
@@ -246,6 +267,11 @@ def _stopped(ending: Ending) -> Ending:
     )
 
 
+def _goes_on(ending: Ending) -> bool:
+    """Whether the job's work is not over: it waits for another attempt, or for its stand-in."""
+    return ending.to not in FINAL or ending.stand_in is not None
+
+
 def _move(
     run: Run, ending: Ending, now: datetime, guard: Q | None, *, along: Insert | None
 ) -> bool:
@@ -254,7 +280,7 @@ def _move(
         ending.to,
         now=now,
         sources=frozenset({State.RUNNING}),
-        at={"attempt": run.number} | ({} if ending.to in FINAL else NOT_ASKED_TO_STOP),
+        at={"attempt": run.number} | (NOT_ASKED_TO_STOP if _goes_on(ending) else {}),
         guard=guard,
         along=along,
         **_changes(ending, now),
@@ -315,7 +341,10 @@ def _tell_batch(run: Run, ending: Ending, now: datetime) -> None:
             error_class=ending.fault.error_class,
             error_message=ending.fault.error_message,
         )
-    joins.ended(run.member, ending.to, now=now, failure=failure, halts=ending.halts)
+    member = run.member
+    if ending.stand_in is not None:
+        member = standins.put(member, ending.stand_in, now=now)
+    joins.ended(member, ending.to, now=now, failure=failure, halts=ending.halts)
 
 
 def _announce_end(run: Run, ending: Ending) -> None:

@@ -74,11 +74,12 @@ def block(rows: Sequence[Job], *, now: datetime) -> None:
 
 
 def follow(job: Job, *, now: datetime) -> None:
-    """Write the row of a job that follows from an end, due at once, in that end's transaction.
+    """Write the row of a job that follows from an end, in that end's transaction.
 
-    It is sent after the commit.  Its owner is left out if there is no such user any more.  What
-    the database refuses to enqueue is written as a failed job that says why, if the end is
-    written part by part (see :mod:`celery_jobman.core.fallbacks`).
+    It is due at once, unless it says when, and sent after the commit.  Its owner is left out if
+    there is no such user any more.  What the database refuses to enqueue is written as a failed
+    job that says why, if the end is written part by part (see
+    :mod:`celery_jobman.core.fallbacks`).
 
     Args:
         job: An unsaved job with an id, a task, a queue and arguments.
@@ -92,7 +93,7 @@ def follow(job: Job, *, now: datetime) -> None:
 
 def _follow(job: Job, now: datetime) -> None:
     job.task_id, job.state = str(job.id), State.SCHEDULED
-    job.created_at = job.available_at = now
+    job.created_at, job.available_at = now, max(now, job.available_at or now)
     job.preview = preview(*job.arguments)
     job.owner_id = living(job.owner_id)
     _insert(job)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: What follows a link that has no result to pass on is given this.
 NULL = "null"
 
-_COLUMNS = ("position", "state", "result", "args", "own_args", "allow_failure")
+_COLUMNS = ("position", "state", "result", "args", "own_args", "allow_failure", "follows_id")
 
 
 def prefixed(args: str, value: str) -> str:
@@ -55,7 +55,7 @@ def value_of(link_id: UUID | None) -> str | None:
         return checked(_value_of_job(job), link_id)
     if not Batch.objects.filter(pk=link_id).exists():  # it was deleted
         return None
-    return checked(value_of_batch(link_id), link_id)
+    return checked(_value_of_nested(link_id), link_id)
 
 
 def checked(value: str, link_id: UUID) -> str:
@@ -72,7 +72,22 @@ def checked(value: str, link_id: UUID) -> str:
 def _value_of_job(job: Job) -> str:
     if job.state == State.SUCCEEDED:
         return job.result or NULL
-    return given_to(job) if job.allow_failure else NULL
+    if not job.allow_failure:
+        return NULL
+    replaced = _replaced_by(job.id, job.follows_id)
+    return given_to(job) if replaced is None else _given_before(replaced)
+
+
+def _replaced_by(link_id: UUID, before: UUID | None) -> Job | None:
+    """Return the job that a link stands in for; None if it does not."""
+    replaced = Job.objects.filter(pk=before, replaced_by=link_id) if before else Job.objects.none()
+    return replaced.only(*_COLUMNS).first()
+
+
+def _given_before(job: Job) -> str:
+    """Return what was given to a job that was replaced, or to the first that was."""
+    earlier = _replaced_by(job.id, job.follows_id)
+    return given_to(job) if earlier is None else _given_before(earlier)
 
 
 def given_to(job: Job) -> str:
@@ -84,8 +99,17 @@ def given_to(job: Job) -> str:
     return job.args[1 : len(job.args) - tail]
 
 
+def _value_of_nested(batch_id: UUID) -> str:
+    row = Batch.objects.filter(pk=batch_id, allow_failure=True, state=State.FAILED)
+    before = row.values_list("follows_id", flat=True).first()
+    replaced = _replaced_by(batch_id, before)
+    return value_of_batch(batch_id) if replaced is None else _given_before(replaced)
+
+
 def value_of_batch(batch_id: UUID) -> str:
     """Return the JSON text that a batch that has ended well passes on.
+
+    A chain without links passes on what it was given.
 
     Raises:
         ResultTooLarge: It has more characters than ``JOBMAN["RESULT_LIMIT"]``.
@@ -96,8 +120,10 @@ def value_of_batch(batch_id: UUID) -> str:
         size += len(part) + len(", ")
         if size > limit:
             raise ResultTooLarge(batch_id, size, limit)
-    is_sequence = Batch.objects.filter(pk=batch_id, kind__in=SEQUENCES).exists()
-    return parts[0] if is_sequence and parts else f"[{', '.join(parts)}]"
+    sequence = Batch.objects.filter(pk=batch_id, kind__in=SEQUENCES).first()
+    if sequence is None:
+        return f"[{', '.join(parts)}]"
+    return parts[0] if parts else value_for(sequence) or NULL
 
 
 def _parts(batch_id: UUID) -> Iterator[str]:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobman", "0004_batches"),
+        ("jobman", "0005_expires_after"),
     ]
 
     operations = [

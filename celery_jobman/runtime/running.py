@@ -27,7 +27,7 @@ from celery_jobman.exceptions import (
 )
 from celery_jobman.models import Job
 from celery_jobman.models.database import home
-from celery_jobman.runtime import flushing, identity
+from celery_jobman.runtime import flushing, identity, limits
 from celery_jobman.runtime.connection import OUTAGE, private, renewed, through
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from celery_jobman.core.endings import Run
     from celery_jobman.core.iterations import Iteration
     from celery_jobman.core.logs import Line
+    from celery_jobman.core.standins import StandIn
 
 #: What says something of the job, and nothing of the item at which it is raised.
 PASSING = (SoftTimeLimitExceeded, TaskPredicate)
@@ -80,6 +81,8 @@ class RunningJob:
         self.replaced_by: UUID | None = None
         #: What waits for it was given to a call that stands for it (``self.replace``).
         self.handed_on = False
+        #: What takes its place in a durable workflow, by the same verb.
+        self.stand_in: StandIn | None = None
         self.thread = get_ident()
         self.news_at = time.monotonic()
         self.cancel_requested_at: datetime | None = None
@@ -197,7 +200,7 @@ class RunningJob:
 
     def release(self, delay: float = 0.0) -> None:
         """Put the job back, to run again in ``delay`` seconds; counts as no failure."""
-        raise JobReleased(float(delay))
+        raise JobReleased(limits.duration("delay", delay).total_seconds())
 
     def skip(self, code: str = "skipped") -> None:
         """End the job as succeeded, with this completed code; a chain goes on."""

@@ -70,16 +70,25 @@ def prunable_batches(cutoff: datetime, states: frozenset[State] = FINAL) -> Batc
 def prune_batches(cutoff: datetime) -> int:
     """Delete the rows of workflows that finished before ``cutoff`` and have no jobs left.
 
+    Batches inside a workflow whose row was deleted go by themselves.
+
     Returns:
         How many rows were deleted, those of batches inside others counted too.
     """
     jobs = Job.objects.filter(batch_id=OuterRef("id"))
     inside = Batch.objects.filter(Exists(jobs), root_id=OuterRef("pk"))
-    empty = Batch.objects.roots().finished_before(cutoff).exclude(Exists(inside)).order_by("pk")
+    old = Batch.objects.finished_before(cutoff)
+    orphans = old.exclude(Exists(Batch.objects.filter(pk=OuterRef("root_id"))))
+    deleted = _delete_batches(old.roots().exclude(Exists(inside)), "root_id")
+    return deleted + _delete_batches(orphans.exclude(Exists(jobs)), "pk")
+
+
+def _delete_batches(chosen: BatchQuerySet, by: str) -> int:
+    """Delete batches in slices, and all those that name one of them in column ``by``."""
     deleted = 0
-    while ids := list(empty.values_list("pk", flat=True)[:SLICE]):
+    while ids := list(chosen.order_by("pk").values_list("pk", flat=True)[:SLICE]):
         with atomic():
-            rows = Batch.objects.filter(root_id__in=ids)
+            rows = Batch.objects.filter(**{f"{by}__in": ids})
             troubles.forget(list(rows.values_list("pk", flat=True)))
             deleted += rows._raw_delete(using()) or 0  # noqa: SLF001 - as below
     return deleted

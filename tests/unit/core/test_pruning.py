@@ -20,6 +20,7 @@ from celery_jobman.core.pruning import (
 )
 from celery_jobman.exceptions import JobNotFound, TransitionRefused
 from celery_jobman.models import Attempt, Batch, Job, JobAction, LogLine, Role, Step
+from celery_jobman.models.ids import uuid7
 from celery_jobman.states import FINAL, State
 from tests import databases
 from tests.factories import (
@@ -28,6 +29,7 @@ from tests.factories import (
     NOON,
     attempt,
     batch,
+    begun_batch,
     blocked_job,
     checkpoint,
     finished_job,
@@ -125,6 +127,14 @@ def test_a_slice_is_seven_statements(budget: Budget) -> None:
 
     with budget(9):
         prune(prunable(CUTOFF), now=LATER, actor="ana")
+
+
+def test_a_batch_whose_workflow_was_deleted_goes_by_itself() -> None:
+    orphan = begun_batch(State.SUCCEEDED, root_id=uuid7(), batch_id=uuid7(), finished_at=EARLIER)
+    young = begun_batch(State.SUCCEEDED, root_id=uuid7(), batch_id=uuid7(), finished_at=LATER)
+
+    assert prune_batches(NOON) == 1
+    assert set(Batch.objects.values_list("pk", flat=True)) == {young.pk} != {orphan.pk}
 
 
 def test_a_job_that_is_retried_meanwhile_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

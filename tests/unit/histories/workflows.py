@@ -210,6 +210,8 @@ class Workflows(RuleBasedStateMachine):
         cutoff = self.now + timedelta(seconds=1)
         finished = Batch.objects.roots().filter(finished_at__isnull=False)
         self.pruned |= set(finished.values_list("id", flat=True))
+        known = set(Batch.objects.values_list("id", flat=True))
+        self.pruned |= set(Batch.objects.values_list("root_id", flat=True)) - known
         live = Batch.objects.roots().filter(finished_at__isnull=True).values("id")
         inside = Batch.objects.filter(root_id__in=live).values("id")
         kept = Job.objects.filter(batch_id__in=inside).count()

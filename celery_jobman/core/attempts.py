@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Q
 
 from celery_jobman import signals
-from celery_jobman.core import hooks, joins, logs, transitions
+from celery_jobman.core import hooks, joins, logs, standins, transitions
 from celery_jobman.core.endings import Ending
 from celery_jobman.core.joins import Failure
 from celery_jobman.core.statements import Insert, Plus
@@ -118,7 +118,8 @@ def finish(
 ) -> Ending:
     """End a run, in one transaction: the job's move, the attempt's row, the rest of its log.
 
-    A job that was asked to stop does not wait for another attempt: it is cancelled instead.
+    A job that was asked to stop waits neither for another attempt nor for a stand-in: it is
+    cancelled instead.
 
     Args:
         run: The execution that ends.
@@ -153,7 +154,7 @@ def finish(
 
 
 def _stopped(ending: Ending) -> Ending:
-    if ending.to in FINAL:
+    if not _goes_on(ending):
         raise ClaimLost
     return Ending(
         outcome=Outcome.CANCELLED,
@@ -164,13 +165,18 @@ def _stopped(ending: Ending) -> Ending:
     )
 
 
+def _goes_on(ending: Ending) -> bool:
+    """Whether the job's work is not over: it waits for another attempt, or for its stand-in."""
+    return ending.to not in FINAL or ending.stand_in is not None
+
+
 def _leave(run: Run, ending: Ending, now: datetime, guard: Q | None) -> bool:
     return transitions.try_move(
         run.job_id,
         ending.to,
         now=now,
         sources=frozenset({State.RUNNING}),
-        at={"attempt": run.number} | ({} if ending.to in FINAL else NOT_ASKED_TO_STOP),
+        at={"attempt": run.number} | (NOT_ASKED_TO_STOP if _goes_on(ending) else {}),
         guard=guard,
         along=Insert(Attempt, _row(run, ending, now)),
         **_changes(ending, now),
@@ -231,7 +237,10 @@ def _tell_batch(run: Run, ending: Ending, now: datetime) -> None:
             error_class=ending.fault.error_class,
             error_message=ending.fault.error_message,
         )
-    joins.ended(run.member, ending.to, now=now, failure=failure, halts=ending.halts)
+    member = run.member
+    if ending.stand_in is not None:
+        member = standins.put(member, ending.stand_in, now=now)
+    joins.ended(member, ending.to, now=now, failure=failure, halts=ending.halts)
 
 
 def _announce_end(run: Run, ending: Ending) -> None:

@@ -49,7 +49,7 @@ def enqueue(root: Batch, rows: Iterable[Row], *, now: datetime) -> Batch:
     with jobs.writing(root.name or str(root.kind)), atomic():
         root.created_at = root.started_at = now
         root.save(force_insert=True, using=using())
-        _grow(root, _write(rows, root, now))
+        _grow(root, write(rows, root.id, now))
         if not root.total:
             joins.close(root.id, now=now)
     return root
@@ -78,7 +78,7 @@ def add(batch_id: UUID, rows: Iterable[Row], *, now: datetime) -> int:
         if batch.state == State.BLOCKED:  # it must not be opened before they are there
             Batch.objects.filter(pk=batch_id).update(total=F("total"))
             batch = find(batch_id)
-        number = _write(rows, batch, now)
+        number = write(rows, batch.id, now)
         _grow(batch, number)
         moments.reached("members added")
     return number
@@ -88,13 +88,13 @@ def _is_closed(batch: Batch) -> bool:
     return batch.finished_at is not None or batch.stopping != Stopping.NOT
 
 
-def _write(rows: Iterable[Row], root: Batch, now: datetime) -> int:
-    """Write rows in chunks; return how many members ``root`` has got."""
+def write(rows: Iterable[Row], batch_id: UUID, now: datetime) -> int:
+    """Write rows in chunks; return how many members the batch has got, which it does not count."""
     members = written = 0
     for chunk in _chunks(rows):
         for row in chunk:
             row.created_at = now
-            members += row.batch_id == root.id
+            members += row.batch_id == batch_id
         leaves = [row for row in chunk if isinstance(row, Job)]
         nested = [row for row in chunk if isinstance(row, Batch)]
         bulk.insert_all(Batch, nested)

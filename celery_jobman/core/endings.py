@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from celery_jobman.core.joins import Member
+    from celery_jobman.core.standins import StandIn
     from celery_jobman.models import Outcome
     from celery_jobman.states import State
 
@@ -98,6 +99,8 @@ class Ending:
     lines_dropped: int = 0
     #: A success from which Celery's own canvas does not go on (``Ignore``).
     halts: bool = False
+    #: What takes the place of the job in its workflow from now on (``self.replace``).
+    stand_in: StandIn | None = None
 
     @property
     def counts(self) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: What follows a link that has no result to pass on is given this.
 NULL = "null"
 
-_COLUMNS = ("position", "state", "result", "args", "own_args", "allow_failure")
+_COLUMNS = ("position", "state", "result", "args", "own_args", "allow_failure", "follows_id")
 
 
 def prefixed(args: str, value: str) -> str:
@@ -51,7 +51,7 @@ def value_of(link_id: UUID | None) -> str | None:
     if link_id is None:
         return None
     job = Job.objects.filter(pk=link_id).only(*_COLUMNS).first()
-    value = value_of_batch(link_id) if job is None else _value_of_job(job)
+    value = _value_of_nested(link_id) if job is None else _value_of_job(job)
     return checked(value, link_id)
 
 
@@ -69,7 +69,22 @@ def checked(value: str, link_id: UUID) -> str:
 def _value_of_job(job: Job) -> str:
     if job.state == State.SUCCEEDED:
         return job.result or NULL
-    return given_to(job) if job.allow_failure else NULL
+    if not job.allow_failure:
+        return NULL
+    replaced = _replaced_by(job.id, job.follows_id)
+    return given_to(job) if replaced is None else _given_before(replaced)
+
+
+def _replaced_by(link_id: UUID, before: UUID | None) -> Job | None:
+    """Return the job that a link stands in for; None if it does not."""
+    replaced = Job.objects.filter(pk=before, replaced_by=link_id) if before else Job.objects.none()
+    return replaced.only(*_COLUMNS).first()
+
+
+def _given_before(job: Job) -> str:
+    """Return what was given to a job that was replaced, or to the first that was."""
+    earlier = _replaced_by(job.id, job.follows_id)
+    return given_to(job) if earlier is None else _given_before(earlier)
 
 
 def given_to(job: Job) -> str:
@@ -79,6 +94,13 @@ def given_to(job: Job) -> str:
     rest = job.own_args.strip()[1:]
     tail = len(rest) if rest.strip() == "]" else len(rest) + len(", ")
     return job.args[1 : len(job.args) - tail]
+
+
+def _value_of_nested(batch_id: UUID) -> str:
+    row = Batch.objects.filter(pk=batch_id, allow_failure=True, state=State.FAILED)
+    before = row.values_list("follows_id", flat=True).first()
+    replaced = _replaced_by(batch_id, before)
+    return value_of_batch(batch_id) if replaced is None else _given_before(replaced)
 
 
 def value_of_batch(batch_id: UUID) -> str:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 MOVED_ON = "it has moved on, ask again"
 
+#: Where in a workflow a member stands.
+_PLACE = ("batch_id", "position", "next_id", "follows_id", "stopped_by")
+
 #: Jobs that are put on the schedule again by one UPDATE.
 SLICE = 500
 
@@ -58,9 +61,34 @@ def write(
                 given = {} if workflow.waits(job) else _given(workflow, job)
                 Job.objects.filter(pk=moved).update(stopped_by=None, **given)
         _move_all(workflow, [job for job in jobs if job.id != moved], now, fresh)
-        _reopen(workflow, batch, _ends(row for row in rows if row.is_final))
+        gone = [row for row in workflow.aside.values() if row.batch_id == batch.id]
+        if gone:
+            _detach(workflow, jobs, gone, batch)
+        _reopen(workflow, batch, _ends(row for row in rows if row.is_final), _ends(gone))
     _leave(workflow)
     hints.due([job.id for job in workflow.jobs.values() if not workflow.waits(job)])
+
+
+def _detach(
+    workflow: Workflow, jobs: Iterable[Job], gone: Iterable[Job | Batch], batch: Batch
+) -> None:
+    """Take what stood in for jobs out of the workflow: it stands alone from now on."""
+    for job in jobs:
+        if job.replaced_by in workflow.aside:
+            link = workflow.after(job)
+            Job.objects.filter(pk=job.id).update(next_id=link)
+            for model in (Job, Batch) if link else ():
+                model.objects.filter(pk=link).update(follows_id=job.id)
+    for row in gone:
+        model = type(row)
+        alone: dict[str, Any] = dict.fromkeys(_PLACE)
+        if isinstance(row, Batch):
+            inside = workflow.inside(row.id)
+            Batch.objects.filter(pk__in=inside).update(root_id=row.id, stopped_by=None)
+            Job.objects.filter(batch_id__in=inside).update(root_id=str(row.id), stopped_by=None)
+        rows = type(row).objects.filter(pk=row.id, state=row.state)
+        if not rows.update(**alone):
+            raise refused(batch, MOVED_ON)
 
 
 def _leave(workflow: Workflow) -> None:
@@ -86,7 +114,7 @@ def _ends(rows: Iterable[Job | Batch]) -> Counter[str]:
 
 def _hold_back(workflow: Workflow, rows: Iterable[Job | Batch], batch: Batch) -> None:
     """Let members that something waits for again not end before that is written."""
-    before = {row.follows_id for row in rows if row.follows_id} - workflow.jobs.keys()
+    before = {link for row in rows if (link := workflow.before(row))} - workflow.jobs.keys()
     going = [link for link in before if workflow.state_of(link) not in FINAL]
     held = Job.objects.filter(pk__in=going, finished_at=None).update(next_id=F("next_id"))
     transitions.hold_batches(going)
@@ -136,13 +164,14 @@ def _given(workflow: Workflow, job: Job) -> dict[str, Any]:
     if not job.takes_result or job.batch_id is None:
         return {}
     own = Job.objects.only("args", "kwargs", "own_args", "takes_result").get(pk=job.id)
-    if job.follows_id is not None:
-        return links.arguments(own, passing.value_of(job.follows_id))
+    before = workflow.before(job)
+    if before is not None:
+        return links.arguments(own, passing.value_of(before))
     return links.arguments(own, passing.value_for(workflow.batches[job.batch_id]))
 
 
-def _reopen(workflow: Workflow, batch: Batch, ends: Counter[str]) -> None:
-    changes = _recounted(batch, ends)
+def _reopen(workflow: Workflow, batch: Batch, ends: Counter[str], gone: Counter[str]) -> None:
+    changes = _recounted(batch, ends, gone)
     if batch.is_final:
         changes |= {"opening": not batch.total, "cancel_requested_at": None}
     if batch.is_final or batch.stopped_by in workflow.causes:
@@ -154,12 +183,14 @@ def _reopen(workflow: Workflow, batch: Batch, ends: Counter[str]) -> None:
         hints.errand(batch.id)
 
 
-def _recounted(batch: Batch, ends: Counter[str]) -> dict[str, Any]:
-    again = sum(number for name, number in ends.items() if name != "excused")
-    if not again:
+def _recounted(batch: Batch, ends: Counter[str], gone: Counter[str]) -> dict[str, Any]:
+    again = ends.total() - ends["excused"]
+    fewer = gone.total() - gone["excused"]
+    if not (again or fewer):
         return {}
+    ends += gone
     changes: dict[str, Any] = {name: F(name) - number for name, number in ends.items() if number}
-    changes["pending"] = F("pending") + again
+    changes |= {"pending": F("pending") + again, "total": F("total") - fewer}
     if batch.failed - ends["failed"] <= batch.excused - ends["excused"]:
         changes |= {"caught": False, "error_job_id": None, "error_message": ""}
     return changes

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: What a job must tell to be run again.
 COLUMNS = (
     "task", "label", "state", "attempt", "batch_id", "role", "next_id", "follows_id",
-    "allow_failure", "stopped_by", "delay", "takes_result",
+    "allow_failure", "stopped_by", "delay", "takes_result", "replaced_by",
 )  # fmt: skip
 
 
@@ -56,6 +56,8 @@ class Workflow:
     excused: set[UUID] = field(default_factory=set)
     #: What was stopped because of those ends, and is kept by another; with that one.
     left: dict[UUID, UUID] = field(default_factory=dict)
+    #: What stands in for jobs that run again: these may do without it, or choose another.
+    aside: dict[UUID, Job | Batch] = field(default_factory=dict)
 
     @classmethod
     def around(cls, batch_id: UUID) -> Workflow:
@@ -87,10 +89,46 @@ class Workflow:
         Raises:
             TransitionRefused: A batch around one of them is being cancelled.
         """
-        causes: set[UUID] = set()
-        for job in jobs:
-            causes |= self._admit(job)
+        wanted = list(jobs)
+        self._set_aside(wanted)
+        inside = set().union(*(self.inside(link) for link in self.aside if link in self.batches))
+        causes: set[UUID] = set(self.aside)
+        for job in wanted:
+            if job.id not in self.aside and job.batch_id not in inside:
+                causes |= self._admit(job)
         self._add_stopped(causes)
+
+    def _set_aside(self, jobs: Iterable[Job]) -> None:
+        """Set aside what stands in for these jobs, and for what stood in for them.
+
+        Raises:
+            TransitionRefused: It has not ended.
+        """
+        standing = [job.replaced_by for job in jobs if job.replaced_by]
+        while standing:
+            rows: list[Job | Batch] = [self.batches[i] for i in standing if i in self.batches]
+            mine = Job.objects.filter(batch_id__in=self.ids(), role=Role.MEMBER)
+            found = list(mine.filter(pk__in=standing).only(*COLUMNS))
+            for row in [*rows, *found]:
+                if not row.is_final:
+                    hint = f"{row.id}, which stands in for it, is {row.state}: cancel that first"
+                    raise TransitionRefused(row.follows_id or row.id, "retried", "replaced", hint)
+                self.aside[row.id] = row
+            standing = [job.replaced_by for job in found if job.replaced_by]
+
+    def before(self, row: Job | Batch) -> UUID | None:
+        """Return the link before a member, without what is set aside."""
+        link = row.follows_id
+        while link in self.aside:
+            link = self.aside[link].follows_id
+        return link
+
+    def after(self, row: Job | Batch) -> UUID | None:
+        """Return the link after a member, without what is set aside."""
+        link = row.next_id
+        while link in self.aside:
+            link = self.aside[link].next_id
+        return link
 
     def _admit(self, row: Job | Batch) -> set[UUID]:
         """Let a job run again, or a batch be open again; return the ends that are undone."""
@@ -168,11 +206,11 @@ class Workflow:
         """Return what a member, or the innermost batch around it that follows anything, follows."""
         while row.follows_id is None and row.batch_id is not None:
             row = self.batches[row.batch_id]
-        return row.follows_id
+        return self.before(row)
 
     def waits(self, row: Job | Batch) -> bool:
         """Whether a member must wait: for one that has not ended, or for its batch to open."""
-        before = row.follows_id
+        before = self.before(row)
         if before is not None:
             again = before in self.jobs or (before in self.opened and self.opened[before].is_final)
             return again or self.state_of(before) not in FINAL
@@ -242,7 +280,7 @@ def _refuse_after_a_failure(workflow: Workflow) -> None:
 def _refuse_before_what_runs(workflow: Workflow) -> None:
     opened = [batch for batch in workflow.opened.values() if batch.is_final]
     rows: list[Job | Batch] = [*workflow.jobs.values(), *opened]
-    again = {row.next_id: row for row in rows if row.next_id}
+    again = {link: row for row in rows if (link := workflow.after(row))}
     for model in (Job, Batch):
         busy = model.objects.filter(pk__in=list(again), state__in=sorted(BUSY))
         found = busy.values_list("pk", "state").first()

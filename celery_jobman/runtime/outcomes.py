@@ -40,6 +40,7 @@ from celery_jobman.states import State
 if TYPE_CHECKING:
     from celery import Task
 
+    from celery_jobman.core.standins import StandIn
     from celery_jobman.runtime.running import RunningJob
 
 logger = logging.getLogger("celery_jobman")
@@ -66,6 +67,8 @@ class Verdict:
 def returned(task: Task, job: RunningJob, value: Any) -> Verdict:
     """Judge a body that returned ``value``."""
     code = "replaced" if job.replaced_by else ""
+    if job.stand_in is not None:  # the body went on after ``self.replace``
+        return Verdict(ending=_replaced(job.stand_in), error=Ignore("replaced"))
     if isinstance(value, Completed):
         value, code = value.value, value.code
     if job.next_attempt is not None:  # self.retry(throw=False)
@@ -80,6 +83,12 @@ def returned(task: Task, job: RunningJob, value: Any) -> Verdict:
 
 def _succeeded(**changes: Any) -> Ending:
     return Ending(outcome=Outcome.SUCCEEDED, to=State.SUCCEEDED, changes=changes)
+
+
+def _replaced(stand_in: StandIn) -> Ending:
+    by = stand_in.link_id
+    changes = {"completed_code": "replaced", "replaced_by": by, "next_id": by}
+    return replace(_succeeded(**changes), stand_in=stand_in)
 
 
 def _result(task: Task, job: RunningJob, value: Any) -> str | None:
@@ -161,11 +170,21 @@ def _retried(error: Retry, task: Task, job: RunningJob) -> Verdict:
 
 @judge.register(Ignore)
 def _ignored(error: Ignore, task: Task, job: RunningJob) -> Verdict:
+    if job.stand_in is not None:
+        return Verdict(ending=_replaced(job.stand_in), error=error)
+    if job.run.member is not None and job.run.member.batch_id is not None:
+        return Verdict(ending=_dropped(job), error=error)
     is_replaced = job.handed_on or job.replaced_by is not None
     code = "replaced" if is_replaced else "ignored"
     changes = {"completed_code": code, "replaced_by": job.replaced_by}
     ending = replace(_succeeded(**changes), halts=not is_replaced)
     return Verdict(ending=ending, error=error)
+
+
+def _dropped(job: RunningJob) -> Ending:
+    """Celery does not go on from a member that was ignored; what follows is told so."""
+    changes = {"completed_code": "ignored", "replaced_by": job.replaced_by}
+    return Ending(outcome=Outcome.CANCELLED, to=State.CANCELLED, changes=changes)
 
 
 @judge.register(Reject)

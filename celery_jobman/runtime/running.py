@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from celery_jobman.core.endings import Run
     from celery_jobman.core.iterations import Iteration
     from celery_jobman.core.logs import Line
+    from celery_jobman.core.standins import StandIn
 
 #: Seconds without news from the database after which a checkpoint asks it itself.
 NEWS_OLD_AFTER = 10.0
@@ -77,6 +78,8 @@ class RunningJob:
         self.replaced_by: UUID | None = None
         #: What waits for it was given to a call that stands for it (``self.replace``).
         self.handed_on = False
+        #: What takes its place in a durable workflow, by the same verb.
+        self.stand_in: StandIn | None = None
         self.thread = get_ident()
         self.news_at = time.monotonic()
         self.cancel_requested_at: datetime | None = None

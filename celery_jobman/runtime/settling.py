@@ -76,7 +76,7 @@ def _finish_bare(job: RunningJob, ending: Ending, error: Exception) -> State:
     """Something of the task's own could not be stored: end the job without any of it."""
     job.lines_dropped += len(job.lines)
     job.lines.clear()
-    if ending.to == State.SUCCEEDED:
+    if ending.to == State.SUCCEEDED and ending.stand_in is None:
         bare = Ending(outcome=ending.outcome, to=ending.to)
     else:
         bare = Ending(outcome=Outcome.FAILED, to=State.FAILED, fault=Fault.of(error))

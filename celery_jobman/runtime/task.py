@@ -6,17 +6,15 @@ Importing this module needs no configured Django; a project's ``celery.py`` may 
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
-from celery.contrib.django.task import DjangoTask
+from celery_jobman.runtime.engine import engine
+from celery_jobman.runtime.replaceable import ReplaceableTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import ModuleType
 
     from celery import Celery, Task
     from celery.result import AsyncResult
@@ -56,12 +54,6 @@ _hooked: WeakSet[Celery] = WeakSet()
 _mapped: WeakSet[Celery] = WeakSet()
 
 
-@cache
-def _engine(name: str) -> ModuleType:
-    """Return a module that needs models, imported on first use."""
-    return import_module(f"celery_jobman.runtime.{name}")
-
-
 def overrides_hook(task_class: type[JobTask]) -> bool:
     """Whether a task says what to do when a job of it has failed."""
     failed: Any = task_class.failed
@@ -77,7 +69,7 @@ def _let_maps_be_jobs(sender: Celery, **_: Any) -> None:
 
 
 def _call_hook(job_id: str, error_class: str, error_message: str) -> None:
-    _engine("hooking").call(job_id, error_class, error_message)
+    engine("hooking").call(job_id, error_class, error_message)
 
 
 def called(task: Task, kwargs: Mapping[str, Any] | None) -> Task | None:
@@ -95,10 +87,10 @@ def is_recorded(task: Task | None, kwargs: Mapping[str, Any] | None = None) -> b
     own = called(task, kwargs) if isinstance(task, JobTask) else None
     if not isinstance(own, JobTask) or not own.track or own.name.startswith("celery."):
         return False
-    return bool(_engine("enqueueing").is_installed())
+    return bool(engine("enqueueing").is_installed())
 
 
-class JobTask(DjangoTask):  # type: ignore[misc]
+class JobTask(ReplaceableTask):
     """A Celery task whose every call is a job: a row in the project's database.
 
     Everything a Celery task does works as before.  Added are the options below, the methods
@@ -150,7 +142,7 @@ class JobTask(DjangoTask):  # type: ignore[misc]
         """Run an attempt when a worker calls; run the plain function otherwise."""
         if self.request.called_directly or not is_recorded(self, kwargs):
             return super().__call__(*args, **kwargs)
-        execution = _engine("execution")
+        execution = engine("execution")
         if execution.is_nested(self):
             return super().__call__(*args, **kwargs)
         return execution.execute(self, args, kwargs)
@@ -206,7 +198,7 @@ class JobTask(DjangoTask):  # type: ignore[misc]
                 options["headers"] = {**(options.get("headers") or {}), EAGER_HEADER: ours}
             return super().apply_async(args, kwargs, shadow=shadow, **call, **options)
         args, kwargs, options = self._prepare(args, kwargs, shadow, {**call, **options})
-        return _engine("enqueueing").enqueue(self, args, kwargs, options)
+        return engine("enqueueing").enqueue(self, args, kwargs, options)
 
     def _prepare(
         self, args: Any, kwargs: Any, shadow: str | None, options: dict[str, Any]
@@ -241,12 +233,12 @@ class JobTask(DjangoTask):  # type: ignore[misc]
         Raises:
             NotInAJob: The task was called as a plain function.
         """
-        return _engine("running").required_job("self.job")  # type: ignore[no-any-return]
+        return engine("running").required_job("self.job")  # type: ignore[no-any-return]
 
     @property
     def attempts(self) -> int:
         """The number of the current attempt, counted from 1; 0 in a plain call."""
-        job = _engine("running").current_job()
+        job = engine("running").current_job()
         return job.attempt if job else 0
 
     def step(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -254,7 +246,7 @@ class JobTask(DjangoTask):  # type: ignore[misc]
 
         See :meth:`celery_jobman.core.steps.StepRunner.run`.
         """
-        return _engine("running").step(name, fn, *args, **kwargs)
+        return engine("running").step(name, fn, *args, **kwargs)
 
     def iterate(self, name: str, source: Any, **options: Any) -> Iteration:
         """Loop over ``source`` with a cursor that survives; needs a running job.
@@ -267,7 +259,7 @@ class JobTask(DjangoTask):  # type: ignore[misc]
         self, current: int, total: int | None = None, message: str = "", unit: str = ""
     ) -> None:
         """Say how far the job is; see :meth:`celery_jobman.runtime.running.RunningJob.progress`."""
-        _engine("running").progress(current, total, message, unit)
+        engine("running").progress(current, total, message, unit)
 
     def release(self, delay: float = 0.0) -> None:
         """End this attempt and run the job again in ``delay`` seconds; counts as no failure."""
@@ -297,4 +289,4 @@ class JobTask(DjangoTask):  # type: ignore[misc]
 
     def complete(self, value: Any = None, code: str = "success") -> Completed:
         """Return this from the task: its result, and a business outcome beside it."""
-        return _engine("running").Completed(value, code)  # type: ignore[no-any-return]
+        return engine("running").Completed(value, code)  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ DEFERRED = {
     "celery_jobman/apps.py": "ready() runs when the models can be imported, its module before",
     "celery_jobman/testing/__init__.py": "pytest loads its plugin before django.setup()",
     "celery_jobman/runtime/workflows/late.py": "a flow dispatches itself through what reads flows",
-    "celery_jobman/runtime/task.py": "as __init__.py: what needs models waits for the first call",
+    "celery_jobman/runtime/engine.py": "as __init__.py: what needs models waits for the first call",
 }
 
 MAY_IMPORT_CELERY = ("celery_jobman/runtime/", "celery_jobman/testing/")

@@ -7,13 +7,14 @@ from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+import celery
 import pytest
 from celery import states
 from celery.exceptions import Ignore, Reject
 from django.utils import timezone
 
-from celery_jobman import actions
-from celery_jobman.models import Job, LogLine, Outcome, Worker
+from celery_jobman import actions, chain
+from celery_jobman.models import Batch, Job, LogLine, Outcome, Worker
 from celery_jobman.runtime import broker
 from celery_jobman.states import State
 from tests.integration.workers import eventually
@@ -207,6 +208,21 @@ def test_a_task_that_replaces_itself_is_followed_by_its_successor(employ: Make) 
     second = Job.objects.get(task="demo.add")
     assert (first.state, first.completed_code) == (State.SUCCEEDED, "replaced")
     assert (first.replaced_by, second.parent_id) == (second.id, first.id)
+
+
+def test_a_link_that_replaces_itself_passes_on_what_its_stand_in_returns(employ: Make) -> None:
+    successor = employ(add, "demo.add")
+
+    def body(self: Any) -> None:
+        raise self.replace(celery.chain(successor.s(1, 2), successor.s(10)))
+
+    task = employ(body)
+    result = chain(task.s(), successor.s(100)).delay()
+
+    assert result.get(timeout=20) == 113
+    first = Job.objects.get(task="demo.task")
+    assert task.AsyncResult(first.task_id).get(timeout=20) == 13
+    assert Batch.objects.get(batch_id=None).state == State.SUCCEEDED
 
 
 def test_a_released_job_comes_again_without_a_failure(employ: Make) -> None:

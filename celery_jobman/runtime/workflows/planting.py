@@ -17,7 +17,7 @@ from celery_jobman.models import Batch, Job
 from celery_jobman.models.ids import uuid7
 from celery_jobman.runtime import connection, messages, registry
 from celery_jobman.runtime.task import JobTask, is_recorded
-from celery_jobman.runtime.workflows.flows import Flow
+from celery_jobman.runtime.workflows.flows import Flow, chain
 from celery_jobman.runtime.workflows.live import LiveBatch
 from celery_jobman.runtime.workflows.members import links_of
 from celery_jobman.runtime.workflows.moulds import Moulds
@@ -100,6 +100,30 @@ def add(batch: Batch, members: Iterable[Any]) -> int:
     )
     with connection.enqueueing():
         return batches.add(batch.id, plant(members, soil, batch.total), now=now)
+
+
+def stand_in(row: Job, given: Any) -> list[Row]:
+    """Return the rows of what takes the place of a member, it the last of them.
+
+    Args:
+        row: The member, as it is in the database.
+        given: What takes its place.
+
+    Returns:
+        Empty if there is nothing in it.  The errors are those of :func:`dispatch`.
+    """
+    assert row.batch_id is not None  # noqa: S101 - a member
+    batch = Batch.objects.get(pk=row.batch_id)
+    soil = Soil(batch=batch, now=timezone.now(), is_open=False, options=json.loads(batch.options))
+    links = list(links_of(given))
+    if not links:
+        return []
+    link = links[0] if len(links) == 1 else chain(links)
+    place = Place(id=uuid7(), position=row.position or 0, before=row.id, after=row.next_id)
+    is_nested = isinstance(link, Flow)
+    rows: list[Row] = [*_nested(link, place, soil)] if is_nested else [_job(link, place, soil)]
+    rows[-1].allow_failure |= row.allow_failure
+    return rows
 
 
 def plant(elements: Iterable[Any], soil: Soil, start: int = 0) -> Iterator[Row]:

@@ -37,6 +37,8 @@ class Question:
     tree: Tree
     seed: int | None = None
     differences: tuple[Difference, ...] = ()
+    #: The side is given the tree as it is written.
+    is_literal: bool = False
 
     def __str__(self) -> str:
         title = f"{self.side}, seed {self.seed}: {trees.written(self.tree)}"
@@ -47,8 +49,10 @@ class Question:
         return {each.kind for each in self.differences}
 
     def readings(self) -> Iterator[Tree]:
-        """Yield what the side may be given, one of which it has to play as Celery plays the tree."""
-        return iter([self.tree]) if self.side in CELERYS else known.readings(self.tree)
+        """Yield what the side may be given: one has to be played as Celery plays the tree."""
+        if self.is_literal or self.side in CELERYS:
+            return iter([self.tree])
+        return known.readings(self.tree)
 
 
 @dataclass(kw_only=True)
@@ -133,17 +137,19 @@ class Oracle:
     ) -> list[Question]:
         found = []
         for (question, _), ours in zip(asked, accounts, strict=True):
-            differences = self._compared(oracles[trees.written(question.tree)], ours)
+            differences = self._compared(question, oracles[trees.written(question.tree)], ours)
             if differences:
                 found.append(replace(question, differences=tuple(differences)))
         return found
 
-    def _compared(self, celery: Account, ours: Account) -> list[Difference]:
+    def _compared(self, question: Question, celery: Account, ours: Account) -> list[Difference]:
         found = comparing.differences(celery, ours)
         explained = [known.explanation(each, celery, ours) for each in found]
         self.known.update({each.sentence for each in explained if each is not None})
         left = [each for each, why in zip(found, explained, strict=True) if why is None]
-        return [*left, *comparing.misrecorded(ours)]
+        kinds = {each["kind"] for each in trees.subtrees(question.tree)}
+        may_wait = question.side in CELERYS and bool(kinds & {"group", "chord"})
+        return [*left, *comparing.misrecorded(ours, may_wait=may_wait)]
 
 
 def questions(seed: int, sides: Sequence[str] = ()) -> list[Question]:

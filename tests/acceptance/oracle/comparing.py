@@ -112,7 +112,7 @@ class Account:
 
     def _ready(self, node: Tree) -> float:
         """Return when a node could have begun at the earliest, but for its options."""
-        moments = [self.outcome["began"]]
+        moments: list[float] = [self.outcome["began"]]
         for before, after in _sequences(self.tree):
             if node in trees.firsts_of(after):
                 moments += [self._ended(part) for part in before]
@@ -166,19 +166,25 @@ def _differences(celery: Account, ours: Account) -> Iterator[Difference]:
 ROWS: Final = {
     "": {"skipped", "cancelled"},
     "end": {"succeeded"},
-    "ignore": {"succeeded"},
-    "replace": {"succeeded"},
+    "ignore": {"succeeded", "cancelled"},
+    "replace": {"succeeded", "failed"},  # nothing can be replaced by an empty chain
     "fail": {"failed"},
     "reject": {"failed"},
 }
 
 
-def misrecorded(ours: Account) -> list[Difference]:
-    """Return where the rows of a workflow of ours are not what its calls came to."""
+def misrecorded(ours: Account, *, may_wait: bool = False) -> list[Difference]:
+    """Return where the rows of a workflow of ours are not what its calls came to.
+
+    Args:
+        ours: What became of it.
+        may_wait: What Celery never calls may stay blocked, for Celery counts.
+    """
     return [
         Difference(kind="row", node=node, celery=ours.end(node), ours=state)
         for node, state in ours.outcome["rows"].items()
         if state not in ROWS[ours.end(node)]
+        and not (may_wait and state == "blocked" and not ours.end(node))
     ]
 
 
@@ -188,9 +194,7 @@ def _of_node(name: str, celery: Account, ours: Account) -> Iterator[Difference]:
         yield Difference(kind="calls", node=name, celery=one, ours=other)
         return
     if celery.given(name) != ours.given(name):
-        yield Difference(
-            kind="given", node=name, celery=celery.given(name), ours=ours.given(name)
-        )
+        yield Difference(kind="given", node=name, celery=celery.given(name), ours=ours.given(name))
     if celery.end(name) != ours.end(name):
         yield Difference(kind="end", node=name, celery=celery.end(name), ours=ours.end(name))
     theirs, own = celery.options(name), ours.options(name)

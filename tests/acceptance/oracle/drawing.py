@@ -10,7 +10,7 @@ from tests.acceptance.oracle import trees
 from tests.acceptance.oracle.trees import BREAKS, SUCCEEDS, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 DEEPEST: Final = 4
 #: Tasks of one workflow, about.
@@ -40,7 +40,7 @@ SIZES: Final = {
 
 def drawn(seed: int) -> Tree:
     """Return the workflow of a seed."""
-    return Hand(random.Random(seed)).workflow()  # noqa: S311 - nothing is secret
+    return Hand(random.Random(seed)).workflow()
 
 
 class Hand:
@@ -101,7 +101,7 @@ class Hand:
         yield from self._options(WHOLE, self.optional / 4)
         yield from self._callbacks(self.calling / 4)
 
-    def _options(self, names: list[str] | tuple[str, ...], share: float) -> Iterator[tuple[str, Any]]:
+    def _options(self, names: Sequence[str], share: float) -> Iterator[tuple[str, Any]]:
         if self._is(share):
             some = self.chance.sample(names, min(len(names), self.chance.choice((1, 1, 2, 3))))
             yield "options", {name: self.chance.choice(OPTIONS[name]) for name in some}
@@ -122,4 +122,5 @@ class Hand:
     def _plain_callback(self) -> Tree:
         about = {"immutable": True} if self._is(0.3) else {}
         names = sorted(OPTIONS.keys() - {"task_id"})
-        return trees.task(self._name(), "echo", **about, **dict(self._options(names, self.optional)))
+        options = dict(self._options(names, self.optional))
+        return trees.task(self._name(), "echo", **about, **options)

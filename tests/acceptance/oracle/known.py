@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     from tests.acceptance.oracle.comparing import Account, Difference
     from tests.acceptance.oracle.trees import Tree
 
+#: Options that a task sees as they were asked for.
+PLAIN: Final = ("priority", "queue")
 #: Groups of one member in a workflow that are read either way.
 MOST: Final = 3
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Known:
     """A difference that the documentation names."""
 
-    #: Of the documentation, and words of it.
-    page: str
+    #: Words of the documentation.
     sentence: str
     #: Whether it is this one; the accounts are Celery's and ours.
     explains: Callable[[Difference, Account, Account], bool]
@@ -61,8 +62,13 @@ def _read(tree: Tree, unrolled: Iterator[bool], *, is_called: bool = False) -> T
     elif tree["kind"] == "chord":
         parts = [*_flat(parts[:-1]), parts[-1]]
     else:
-        parts = [_unrolled(part, unrolled) for part in parts]
+        parts = [_unrolled(part, unrolled) for part in _without_empty(parts)]
     return {**tree, "parts": [_read(part, unrolled) for part in parts]}
+
+
+def _without_empty(parts: list[Tree]) -> list[Tree]:
+    """Return the links of a chain of which Celery knows: it goes past what is empty."""
+    return [part for part in parts if part.get("parts", ["a task"])] or parts[:1]
 
 
 def _is_one(tree: Tree) -> bool:
@@ -93,13 +99,18 @@ def _members(part: Tree, is_called: bool) -> Iterator[Tree]:  # noqa: FBT001 - o
 
 
 def _is_result_of_skipped(difference: Difference, celery: Account, ours: Account) -> bool:
-    """Celery stores the failure of a link, or nothing, for those that never ran; ours a revoke."""
-    if difference.kind != "result":
-        return False
-    return all(
-        mine == its or (not ours.begins(node["name"]) and mine[:1] == ["REVOKED"])
+    """Celery stores an error, or nothing, for links that never ran or ignored; ours a revoke."""
+    return difference.kind == "result" and all(
+        mine == its or (_has_no_end(node, ours) and mine[:1] == ["REVOKED"])
         for its, mine, node in _by_node(celery, ours)
     )
+
+
+def _has_no_end(node: Tree, ours: Account) -> bool:
+    """Whether a task, or something that stood in for it, never ran or raised ``Ignore``."""
+    if ours.end(node["name"]) == "replace":
+        return any(_has_no_end(each, ours) for each in trees.lasts_of(node["by"]))
+    return ours.end(node["name"]) in {"", "ignore"}
 
 
 def _by_node(celery: Account, ours: Account) -> Iterator[tuple[list[Any], list[Any], Tree]]:
@@ -123,21 +134,31 @@ def _is_errback_of_a_body(difference: Difference, celery: Account, ours: Account
     return not any(celery.begins(name) or ours.begins(name) for name in callers)
 
 
-def _is_option_of_the_whole(difference: Difference, celery: Account, ours: Account) -> bool:
+def _is_option_of_the_whole(difference: Difference, _celery: Account, ours: Account) -> bool:
     """Celery gives the options of a composition to some of its tasks, ours to all."""
     name, _, option = difference.node.partition(":")
     if difference.kind != "options":
         return False
-    return difference.ours in _inherited(ours.tree, name, option, [])
+    return difference.ours in _options_of(ours.tree, name, option, [])
 
 
-def _inherited(tree: Tree, name: str, option: str, around: list[Any]) -> list[Any]:
-    """Return what a task has of an option from the innermost composition around it that has it."""
-    options = tree.get("options", {})
-    if tree["kind"] == "task":
-        return around if tree["name"] == name and option not in options else []
-    here = [options[option]] if option in options else around
-    return [each for part in tree["parts"] for each in _inherited(part, name, option, here)]
+def _is_own_option(difference: Difference, _celery: Account, ours: Account) -> bool:
+    """Celery drops the priority of some bodies, and lets options of the whole win."""
+    name, _, option = difference.node.partition(":")
+    if difference.kind != "options" or option not in PLAIN:
+        return False
+    node = next(each for each in trees.nodes_of(ours.tree) if each["name"] == name)
+    return option in node.get("options", {}) and difference.ours == node["options"][option]
+
+
+def _options_of(tree: Tree, name: str, option: str, around: list[Any]) -> list[Any]:
+    """Return what a task has not itself of an option, but from a composition around it."""
+    is_set = option in tree.get("options", {})
+    if tree.get("name") == name:
+        return [] if is_set else around
+    here = [tree["options"][option]] if is_set and tree["kind"] != "task" else around
+    found = (_options_of(part, name, option, here) for part in trees.inner(tree))
+    return next((each for each in found if each), [])
 
 
 def _is_hang(difference: Difference, celery: Account, ours: Account) -> bool:
@@ -145,52 +166,26 @@ def _is_hang(difference: Difference, celery: Account, ours: Account) -> bool:
     if any(each.get("does") in trees.BREAKS for each in trees.everything(celery.tree)):
         return False
     if difference.kind == "calls":
-        return difference.celery == 0
+        return bool(difference.celery == 0)
     return difference.kind == "result" and all(
         mine == its or (its[:1] == ["PENDING"] and not celery.begins(node["name"]))
         for its, mine, node in _by_node(celery, ours)
     )
 
 
-def _is_empty(difference: Difference, celery: Account, ours: Account) -> bool:
+def _is_empty(difference: Difference, celery: Account, _ours: Account) -> bool:
     """Celery refuses a workflow with an empty part."""
     parts = (each["parts"] for each in trees.everything(celery.tree) if "parts" in each)
     return difference.kind == "refused" and not difference.ours and not all(parts)
 
 
 KNOWN: Final = (
-    Known(
-        page="explanation/workflows",
-        sentence="`AsyncResult.get()` of a link that is skipped raises `TaskRevokedError`",
-        explains=_is_result_of_skipped,
-    ),
-    Known(
-        page="explanation/workflows",
-        sentence="error callbacks of a body that is skipped are not called",
-        explains=_is_errback_of_a_body,
-    ),
-    Known(
-        page="howto/workflows",
-        sentence="Options of the whole are those of every member that does not choose its own",
-        explains=_is_option_of_the_whole,
-    ),
-    Known(
-        page="howto/workflows",
-        sentence="it does not hang",
-        explains=_is_hang,
-    ),
-    Known(
-        page="explanation/workflows",
-        sentence="An empty part is a success with the result `[]`",
-        explains=_is_empty,
-    ),
-)
-
-#: What the docs say of the ways to write a tree.
-READINGS: Final = (
-    "A group that is a member of a group is one member",
-    "A group of one passes on a list of one result",
-    "Arguments of the call reach a group at the beginning of a chain",
+    Known("The result of a link that was skipped", _is_result_of_skipped),
+    Known("The error callbacks of a body are not called when", _is_errback_of_a_body),
+    Known("Options of the whole are those of every member", _is_option_of_the_whole),
+    Known("The own options of a task always count", _is_own_option),
+    Known("it does not hang", _is_hang),
+    Known("Celery refuses some workflows with an empty chain", _is_empty),
 )
 
 

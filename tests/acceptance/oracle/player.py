@@ -91,7 +91,7 @@ def _is_busy(began: datetime) -> bool:
     jobs = models.Job.objects.filter(created_at__gte=began)
     batches = models.Batch.objects.filter(created_at__gte=began, finished_at=None)
     going = jobs.exclude(state__in=[*states.FINAL, states.State.BLOCKED])
-    return going.exists() or batches.filter(marked).exists()
+    return bool(going.exists() or batches.filter(marked).exists())
 
 
 def _models() -> tuple[Any, Any]:
@@ -102,7 +102,7 @@ def _messages() -> int:
     """Count the messages that wait for a worker, and those that one has and is not done with."""
     client = _broker()
     queued = [key for key in client.keys("oracle*") if client.type(key) == b"list"]
-    return sum(client.llen(key) for key in queued) + int(client.hlen("unacked"))
+    return sum(int(client.llen(key)) for key in queued) + int(client.hlen("unacked"))
 
 
 @cache

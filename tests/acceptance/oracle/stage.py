@@ -9,7 +9,6 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_jobman.testing.localnodes import guard
@@ -18,6 +17,7 @@ from tests.acceptance.stacks import ROOT, Stacks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from tests.acceptance.oracle.trees import Tree
 
@@ -26,8 +26,8 @@ AT_ONCE: Final = 240
 #: Seconds until so many have ended, on a machine that does much else.
 PATIENCE: Final = 300
 SETTINGS: Final = {"DISPATCH_EVERY": 0.5, "RESCUE_EVERY": 5}
+TASKS: Final = ["tests.acceptance.oracle.tasks"]
 CELERY: Final = {
-    "CELERY_IMPORTS": ["tests.acceptance.oracle.tasks"],
     "CELERY_TASK_DEFAULT_QUEUE": "oracle",
     # Messages that nobody is done with can be counted.
     "CELERY_TASK_ACKS_LATE": True,
@@ -125,7 +125,8 @@ def stage_on(stacks: Stacks, folder: Path, planted: str = "") -> Iterator[Stage]
         planted: A module that both import; it may plant a fault.
     """
     stack = stacks.fresh("redis", "postgresql")
-    celery = {**CELERY, "CELERY_IMPORTS": [*CELERY["CELERY_IMPORTS"], *([planted] * bool(planted))]}
+    imports = [*TASKS, planted] if planted else TASKS
+    celery = {**CELERY, "CELERY_IMPORTS": imports}
     environment = {
         **stack.environment(role="player", folder=folder, settings=SETTINGS),
         "JOBMAN_ACCEPTANCE_MORE_SETTINGS": json.dumps(celery),

@@ -22,6 +22,8 @@ from tests.acceptance.oracle import composing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.acceptance.oracle.trees import Tree
+
 #: How often a task that retries is called before it succeeds.
 RETRIES: Final = 2
 
@@ -44,10 +46,10 @@ def note(at: list[str], what: str, **facts: Any) -> None:
     book().rpush(run, json.dumps(line, default=repr))
 
 
-def _do(self: Any, *given: Any, at: list[str], tree: composing.Tree, kind: str) -> Any:
+def _do(self: Any, *given: Any, at: list[str], tree: Tree, kind: str) -> Any:
     note(at, "begin", given=given, **_facts(self.request, tree))
     does = tree["does"]
-    value = VALUES.get(does, lambda *_: tree["name"])(tree["name"], given)
+    value = VALUES.get(does, _own_name)(tree["name"], given)
     if does in ENDS:
         note(at, does)
         ENDS[does](self)
@@ -63,7 +65,7 @@ def _do(self: Any, *given: Any, at: list[str], tree: composing.Tree, kind: str) 
     return self.complete(value, "so it is") if kind == "job" and does == "complete" else value
 
 
-def _facts(request: Any, tree: composing.Tree) -> dict[str, Any]:
+def _facts(request: Any, tree: Tree) -> dict[str, Any]:
     """Return what became of the options that a task was called with."""
     place, headers = request.delivery_info or {}, request.headers or {}
     asked = tree.get("options", {})
@@ -79,6 +81,10 @@ def _facts(request: Any, tree: composing.Tree) -> dict[str, Any]:
         "ignore_result": bool(request.ignore_result),
     }
     return {"options": seen, "retries": request.retries}
+
+
+def _own_name(name: str, _given: Any) -> Any:
+    return name
 
 
 def _fail(_task: Any) -> None:

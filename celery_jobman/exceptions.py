@@ -89,6 +89,27 @@ class NotASignature(JobmanError, TypeError):
         self.value = value
 
 
+class MembersRefused(JobmanError, TypeError):
+    """The members of a workflow cannot be read one after the other.  Nothing was written."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__(
+            f"the members are a {type(value).__name__}, which has no members in an order; give a"
+            " list of signatures, a generator, or a function that returns one"
+        )
+        self.value = value
+
+
+class MembersUsedUp(JobmanError, ValueError):
+    """The members of a workflow were read before, and can be only once.  Nothing was written."""
+
+    def __init__(self, source: object) -> None:
+        super().__init__(
+            f"the members come from a {type(source).__name__} that was read before, which can be"
+            " done only once; give a list, or a function that returns a new generator"
+        )
+
+
 class EndlessWorkflow(JobmanError, ValueError):
     """A workflow contains itself.  Nothing was written."""
 
@@ -155,6 +176,18 @@ class UnencodableValue(JobmanError, TypeError):
         kind = type(value).__name__
         super().__init__(f"{what} is a {kind} and cannot be written as JSON{because}; {advice}")
         self.what = what
+        self.value = value
+
+
+class OptionRefused(JobmanError, ValueError):
+    """An option of a call has a value that cannot be kept or has no meaning there.
+
+    Nothing was written.
+    """
+
+    def __init__(self, option: str, value: object, reason: object) -> None:
+        super().__init__(f"the option {option} is {shorten(value)}; {reason}")
+        self.option = option
         self.value = value
 
 

@@ -7,17 +7,16 @@ very transaction that closes the batch, so it is there exactly once for each fin
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from celery_jobman.core import jobs
+from celery_jobman.core import jobs, links
 from celery_jobman.core.passing import prefixed
 from celery_jobman.models import Batch, Job, Role
 from celery_jobman.models.ids import uuid7
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from uuid import UUID
 
 #: Columns that a template keeps of a job.
@@ -25,6 +24,10 @@ KEPT = (
     "task", "label", "queue", "priority", "args", "kwargs", "message", "declared_steps",
     "max_attempts", "tags", "attribs", "owner_id", "code_version", "takes_result",
 )  # fmt: skip
+
+#: When a job from a template may begin, and until when.
+DURATIONS = ("delay", "expires_after")
+MOMENTS = ("available_at", "expires_at")
 
 #: How many arguments each kind is given before its own, unless it is immutable.
 TOLD = MappingProxyType({Role.THEN: 1, Role.CATCH: 2, Role.FINALLY: 1, Role.PROGRESS: 2})
@@ -35,11 +38,30 @@ PROGRESS_EVERY = timedelta(seconds=5)
 
 def template(job: Job) -> dict[str, Any]:
     """Return the columns of an unsaved job from which :func:`fire` makes jobs."""
-    return {name: getattr(job, name) for name in KEPT}
+    return {**{name: getattr(job, name) for name in KEPT}, "timing": _timing(job)}
+
+
+def _timing(job: Job) -> dict[str, Any]:
+    """Return when jobs from a template may begin: moments as text, durations in seconds."""
+    durations = {name: getattr(job, name) for name in DURATIONS}
+    moments = {name: getattr(job, name) for name in MOMENTS}
+    return {
+        **{name: value.total_seconds() for name, value in durations.items() if value},
+        **{name: value.isoformat() for name, value in moments.items() if value},
+    }
+
+
+def _time(job: Job, timing: dict[str, Any], now: datetime) -> None:
+    for name, value in timing.items():
+        is_moment = name in MOMENTS
+        read = datetime.fromisoformat(value) if is_moment else timedelta(seconds=value)
+        setattr(job, name, read)
+    for name, value in links.beginning(job, now).items():
+        setattr(job, name, value)
 
 
 def fire(batch: Batch, role: Role, *values: Any, now: datetime) -> None:
-    """Write the callbacks of one kind, scheduled now, in the current transaction.
+    """Write the callbacks of one kind, scheduled for now or as they say, in this transaction.
 
     Args:
         batch: The batch with its callbacks.
@@ -56,7 +78,9 @@ def fire(batch: Batch, role: Role, *values: Any, now: datetime) -> None:
 def _write(
     batch: Batch, role: Role, columns: dict[str, Any], told: list[str], now: datetime
 ) -> None:
-    job = Job(**columns, id=uuid7(), batch_id=batch.id, role=role, root_id=str(batch.root_id))
+    kept = {name: value for name, value in columns.items() if name != "timing"}
+    job = Job(**kept, id=uuid7(), batch_id=batch.id, role=role, root_id=str(batch.root_id))
+    _time(job, columns.get("timing", {}), now)
     if job.takes_result:
         job.own_args = job.args
         for value in reversed(told):

@@ -70,9 +70,9 @@ def block(rows: Sequence[Job], *, now: datetime) -> None:
 
 
 def follow(job: Job, *, now: datetime) -> None:
-    """Write the row of a job that follows from an end, due at once, in that end's transaction.
+    """Write the row of a job that follows from an end, in that end's transaction.
 
-    It is sent after the commit.
+    It is due at once, unless it says when.  It is sent after the commit.
 
     Args:
         job: An unsaved job with an id, a task, a queue and arguments.
@@ -83,7 +83,7 @@ def follow(job: Job, *, now: datetime) -> None:
             and whoever writes that knows what to do.
     """
     job.task_id, job.state = str(job.id), State.SCHEDULED
-    job.created_at = job.available_at = now
+    job.created_at, job.available_at = now, max(now, job.available_at or now)
     job.preview = preview(*job.arguments)
     alias = using()
     statements.insert(alias, Job, statements.columns_of(job))

@@ -5,11 +5,13 @@ What follows a link is released, or skipped, in the transaction that ends it.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from celery_jobman.core import hints, jobs, transitions
 from celery_jobman.core.passing import NULL, prefixed, value_of
 from celery_jobman.core.redaction import preview
+from celery_jobman.core.terms import EARLIEST, LATEST
 from celery_jobman.models import Batch, Job, Stopping
 from celery_jobman.states import State
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "state", "task", "args", "kwargs", "own_args", "takes_result", "delay", "available_at",
-    "next_id",
+    "expires_after", "next_id",
 )  # fmt: skip
 
 
@@ -55,14 +57,26 @@ def release_job(job: Job, value: str | None, *, now: datetime) -> bool:
         State.SCHEDULED,
         now=now,
         sources=frozenset({State.BLOCKED}),
-        available_at=_begins(job, now),
+        **beginning(job, now),
         **arguments(job, value),
     )
 
 
-def _begins(job: Job, now: datetime) -> datetime:
-    earliest = now + job.delay if job.delay else now
-    return max(earliest, job.available_at) if job.available_at else earliest
+def beginning(job: Job, now: datetime) -> dict[str, Any]:
+    """Return the columns that say when a job whose wait is over may begin, and how long."""
+    earliest = _later(now, job.delay) if job.delay else now
+    begins = max(earliest, job.available_at) if job.available_at else earliest
+    if job.expires_after is None:
+        return {"available_at": begins}
+    return {"available_at": begins, "expires_at": _later(now, job.expires_after)}
+
+
+def _later(now: datetime, delay: timedelta) -> datetime:
+    """Return a moment that a row can hold: the end of a link must not fail by what follows it."""
+    try:
+        return min(max(now + delay, EARLIEST), LATEST)
+    except OverflowError:
+        return LATEST if delay > timedelta() else EARLIEST
 
 
 def arguments(job: Job, value: str | None) -> dict[str, Any]:

@@ -106,6 +106,8 @@ def _value_of_nested(batch_id: UUID) -> str:
 def value_of_batch(batch_id: UUID) -> str:
     """Return the JSON text that a batch that has ended well passes on.
 
+    A chain without links passes on what it was given.
+
     Raises:
         ResultTooLarge: It has more characters than ``JOBMAN["RESULT_LIMIT"]``.
     """
@@ -115,8 +117,10 @@ def value_of_batch(batch_id: UUID) -> str:
         size += len(part) + len(", ")
         if size > limit:
             raise ResultTooLarge(batch_id, size, limit)
-    is_sequence = Batch.objects.filter(pk=batch_id, kind__in=SEQUENCES).exists()
-    return parts[0] if is_sequence and parts else f"[{', '.join(parts)}]"
+    sequence = Batch.objects.filter(pk=batch_id, kind__in=SEQUENCES).first()
+    if sequence is None:
+        return f"[{', '.join(parts)}]"
+    return parts[0] if parts else value_for(sequence) or NULL
 
 
 def _parts(batch_id: UUID) -> Iterator[str]:

@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 HIGHEST = 255
 
 
+def check(priority: Any) -> None:
+    """Refuse what no broker knows as a priority.
+
+    Raises:
+        ValueError: It is no whole number from 0 to :data:`HIGHEST`.
+    """
+    is_number = isinstance(priority, int) and not isinstance(priority, bool)
+    if not is_number or not 0 <= priority <= HIGHEST:
+        raise ValueError(f"a priority is a number from 0 to {HIGHEST}, not {priority!r}")
+
+
 def change_priority(
     job_id: UUID, priority: int | None, *, now: datetime, actor: Any = None, reason: str = ""
 ) -> None:
@@ -40,8 +51,8 @@ def change_priority(
         JobNotFound: There is no such job.
         TransitionRefused: It is blocked, runs or has ended.  Nothing was written in any case.
     """
-    if priority is not None and not 0 <= priority <= HIGHEST:
-        raise ValueError(f"a priority is a number from 0 to {HIGHEST}, not {priority}")
+    if priority is not None:
+        check(priority)
     with atomic():
         before = Job.objects.filter(pk=job_id).values_list("priority", flat=True)
         if not before:

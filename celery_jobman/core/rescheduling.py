@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery_jobman.core import actions, statements, transitions
 from celery_jobman.core.statements import Plus
+from celery_jobman.core.terms import check_moment
 from celery_jobman.exceptions import JobNotFound
 from celery_jobman.models import Job
 from celery_jobman.models.database import atomic
@@ -24,9 +25,11 @@ def reschedule(
     A message that is on its way already goes stale and is dropped when it arrives.
 
     Raises:
+        ValueError: ``at`` is not aware, or not in a year from 1000 to 9998.
         JobNotFound: There is no such job.
         TransitionRefused: It runs or has ended.  Nothing was written.
     """
+    check_moment("the time of a job", at)
     with atomic():
         before = Job.objects.filter(pk=job_id).values_list("available_at", flat=True)
         if not before:

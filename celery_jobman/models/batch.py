@@ -15,6 +15,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from celery_jobman.models import shares
 from celery_jobman.models.database import JobmanModel, RoutedManager
 from celery_jobman.models.ids import uuid7
 from celery_jobman.states import FINAL, State
@@ -230,11 +231,7 @@ class Batch(JobmanModel):
     @property
     def allowed(self) -> int:
         """How many members may fail before the batch has failed."""
-        if self.allow_failures == "all":
-            return self.total
-        if self.allow_failures.endswith("%"):
-            return int(self.total * float(self.allow_failures[:-1]) // 100)
-        return int(self.allow_failures or 0)
+        return shares.number_of(self.allow_failures, self.total)
 
     @property
     def has_failed(self) -> bool:

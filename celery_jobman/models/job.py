@@ -169,6 +169,8 @@ class Job(JobmanModel):
     follows_id = models.UUIDField(_("link before"), null=True, blank=True)
     #: How long it waits when what it follows has ended.
     delay = models.DurationField(_("delay"), null=True, blank=True)
+    #: How long after that it is still worth to begin (a relative ``expires``).
+    expires_after = models.DurationField(_("expires after"), null=True, blank=True)
     #: Its failure does not break the chain.
     allow_failure = models.BooleanField(_("failure allowed"), default=False)
     #: Its first argument is the result of what it waited for.

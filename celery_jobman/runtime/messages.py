@@ -17,6 +17,7 @@ from celery_jobman.exceptions import UnencodableValue
 from celery_jobman.models import Job
 from celery_jobman.models.attempt import REDELIVERED
 from celery_jobman.models.ids import uuid7
+from celery_jobman.runtime import limits
 from celery_jobman.runtime.task import EAGER_HEADER, MAPS, called
 from celery_jobman.states import State
 
@@ -75,7 +76,19 @@ def encode_arguments(args: Any, kwargs: Any) -> tuple[str, str]:
 def compose(
     task: Task, args: Any, kwargs: Any, task_id: str | None, options: dict[str, Any]
 ) -> Job:
-    """Return an unsaved job for a call of ``task.apply_async`` with these options."""
+    """Return an unsaved job for a call of ``task.apply_async`` with these options.
+
+    Raises:
+        OptionRefused: One of them cannot be kept.
+        UnencodableValue: An argument or option is not JSON.
+    """
+    limits.check({**options, "task_id": task_id})
+    return _composed(task, args, kwargs, task_id, options)
+
+
+def _composed(
+    task: Task, args: Any, kwargs: Any, task_id: str | None, options: dict[str, Any]
+) -> Job:
     now = timezone.now()
     job_id = uuid7()
     job = Job(id=job_id, task_id=task_id or str(job_id), task=task.name)
@@ -127,13 +140,18 @@ def from_request(task: Task, request: Context) -> Job:
     options["priority"] = delivery.get("priority")
     options["queue"] = delivery.get("routing_key") or ""
     following = next(behind.rows_after(options), None)
-    job = compose(task, request.args, request.kwargs, request.id, options)
+    job = _composed(task, request.args, request.kwargs, request.id, options)
     job.next_id = UUID(following) if following else None
     return job
 
 
 def changed_by_retry(task: Task, args: Any, kwargs: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the columns that a call of ``self.retry`` with these options changes."""
+    """Return the columns that a call of ``self.retry`` with these options changes.
+
+    Raises:
+        OptionRefused: One of those that may be given to it cannot be kept.
+    """
+    limits.check({name: options.get(name) for name in ("countdown", "eta", "priority", "queue")})
     columns: dict[str, Any] = {"retries": options["retries"]}
     columns["args"], columns["kwargs"] = encode_arguments(args, kwargs)
     columns["message"] = encode_options(options)
@@ -178,7 +196,7 @@ def due(options: dict[str, Any], now: datetime) -> datetime | None:
     """Return when a call with these options asks to begin; None for now."""
     eta = _moment(options.get("eta"), now)
     if eta is None and options.get("countdown"):
-        eta = now + timedelta(seconds=float(options["countdown"]))
+        eta = now + limits.duration("countdown", options["countdown"])
     return eta if eta and eta > now else None
 
 

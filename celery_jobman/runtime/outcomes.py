@@ -33,7 +33,7 @@ from celery_jobman.exceptions import (
     JobSkipped,
 )
 from celery_jobman.models import Job, Outcome, Trigger
-from celery_jobman.runtime import messages
+from celery_jobman.runtime import limits, messages
 from celery_jobman.runtime.running import Completed
 from celery_jobman.states import State
 
@@ -242,7 +242,8 @@ def _failure(error: BaseException, task: Task, job: RunningJob, outcome: Outcome
 def delay(task: Task, failures: int) -> timedelta:
     """Return the wait before the next attempt, by the task's ``backoff``."""
     try:
-        return delay_of(task.backoff, failures)
+        wait = delay_of(task.backoff, failures)
+        return limits.duration("backoff", wait.total_seconds())
     except Exception:
         logger.exception("Backoff of %s is of no use, waiting %s", task.name, FALLBACK_DELAY)
         return FALLBACK_DELAY

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
@@ -23,7 +22,7 @@ import celery
 from celery.utils.functional import maybe_list
 
 from celery_jobman.core import behind
-from celery_jobman.runtime import bodies, messages
+from celery_jobman.runtime import bodies, limits, messages
 from celery_jobman.runtime.task import MAPS, JobTask, is_recorded
 from celery_jobman.states import State
 
@@ -246,6 +245,6 @@ def _row(task: JobTask, given: Any, options: dict[str, Any]) -> Job:
     delay = wanted.pop("countdown", None)
     args, kwargs = given.get("args"), given.get("kwargs")
     row = messages.compose(task, args, kwargs, wanted.pop("task_id", None), wanted)
-    row.state, row.delay = State.BLOCKED, timedelta(seconds=float(delay)) if delay else None
+    row.state, row.delay = State.BLOCKED, limits.duration("countdown", delay) if delay else None
     row.takes_result = not given.get("immutable", False)
     return row

@@ -26,7 +26,7 @@ from celery_jobman.exceptions import (
 )
 from celery_jobman.models import Job
 from celery_jobman.models.database import home
-from celery_jobman.runtime import flushing, identity
+from celery_jobman.runtime import flushing, identity, limits
 from celery_jobman.runtime.connection import OUTAGE, private, renewed, through
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class RunningJob:
 
     def release(self, delay: float = 0.0) -> None:
         """Put the job back, to run again in ``delay`` seconds; counts as no failure."""
-        raise JobReleased(float(delay))
+        raise JobReleased(limits.duration("delay", delay).total_seconds())
 
     def skip(self, code: str = "skipped") -> None:
         """End the job as succeeded, with this completed code; a chain goes on."""

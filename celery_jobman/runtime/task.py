@@ -180,6 +180,7 @@ class JobTask(ReplaceableTask):
 
         Raises:
             TypeError: The arguments do not fit the task's signature.
+            OptionRefused: An option cannot be kept, such as a naive ``eta``; the message names it.
             UnencodableValue: An argument is not JSON; the message names it.
             DatabaseUnwritable: The database refused the row.
 

@@ -19,10 +19,14 @@ from celery.canvas import group as celery_group
 from celery.canvas import signature as signature_of
 
 from celery_jobman.exceptions import NotASignature
-from celery_jobman.models import Kind, Role
+from celery_jobman.models import Kind, Role, shares
+from celery_jobman.runtime import limits
 from celery_jobman.runtime.workflows import late
+from celery_jobman.runtime.workflows.elements import readable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from celery.result import AsyncResult, GroupResult
 
     from celery_jobman.runtime.workflows.live import LiveBatch
@@ -47,6 +51,11 @@ class Flow:
     allow_failure: bool = False
     callbacks: Mapping[Role, tuple[Signature, ...]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse what no row can hold; see :mod:`celery_jobman.runtime.limits`."""
+        limits.check_name("name", self.name)
+        limits.check_place({**self.options, "tags": self.tags}, limits.NOT_OF_FLOWS)
+
     def set(self, *, allow_failure: bool | None = None, **options: Any) -> Self:
         """Return the same flow with further options of ``apply_async`` for its members.
 
@@ -54,6 +63,9 @@ class Flow:
             allow_failure: Where it is a link of a chain: its failure does not break the chain.
             **options: ``queue``, ``priority``, ``time_limit`` …; ``countdown`` and ``eta``
                 put off the beginning of the flow.  A member's own option wins.
+
+        Raises:
+            OptionRefused: An option has a value that cannot be kept, or no meaning for a flow.
         """
         allowed = self.allow_failure if allow_failure is None else allow_failure
         return replace(self, allow_failure=allowed, options={**self.options, **options})
@@ -91,8 +103,10 @@ class Flow:
         return self._with(Role.PROGRESS, callback)
 
     def _with(self, role: Role, callback: Signature) -> Self:
+        signature = signature_in(callback)
+        limits.check_place(signature.options or {}, limits.NOT_OF_CALLBACKS)
         known = {**self.callbacks}
-        known[role] = (*known.get(role, ()), signature_in(callback))
+        known[role] = (*known.get(role, ()), signature)
         return replace(self, callbacks=known)
 
     def __or__(self, other: Any) -> Flow:
@@ -116,8 +130,10 @@ class Flow:
         Raises:
             NotASignature: A member is nothing that can be called later.
             EndlessWorkflow: It contains itself.
+            MembersUsedUp: Its members come from a generator that was read before.
             UnknownTask: A member's task is not registered.
             PlainTask: A member's task makes no jobs.
+            OptionRefused: An option cannot be kept, or has no meaning where it stands.
             TypeError: Arguments do not fit a task's signature.
             UnencodableValue: An argument is not JSON.
             DatabaseUnwritable: The database refused a row.
@@ -204,7 +220,7 @@ def _chord(header: Any, body: Any, about: Mapping[str, Any]) -> Flow:
 
 
 def batch(  # noqa: PLR0913 - all but one are keywords
-    members: Iterable[Any] = (),
+    members: Iterable[Any] | Callable[[], Iterable[Any]] = (),
     *,
     name: str = "",
     allow_failures: bool | int | str = False,
@@ -219,10 +235,11 @@ def batch(  # noqa: PLR0913 - all but one are keywords
 
     Args:
         members: Signatures, flows, Celery's canvas, or lists of them (chains); from any
-            iterable, which is read once, while the rows are written.  There may be none.
+            iterable with an order, or a function that returns one.  They are read while the
+            rows are written, a generator therefore by one dispatch only.  There may be none.
         name: What people call it.
         allow_failures: How many members may fail before it has failed: False (none), True
-            (all), a number, or a share of the members such as ``"5%"``.
+            (all), a number, or a share of the members such as ``"5%"``, rounded down.
         on_failure: What the first failure too many does to members that have not started:
             ``"cancel"`` them, or ``"continue"``.
         queue: The queue of members that do not choose their own.
@@ -232,6 +249,7 @@ def batch(  # noqa: PLR0913 - all but one are keywords
         tags: Tags of the batch and its jobs.
 
     Raises:
+        MembersRefused: ``members`` is no such iterable.
         ValueError: ``allow_failures`` or ``on_failure`` is none of these.
 
     Semantics: Laravel's batches, except that they always finish, and can be resumed.
@@ -243,25 +261,14 @@ def batch(  # noqa: PLR0913 - all but one are keywords
     chosen = {"queue": queue, "priority": priority, "countdown": seconds}
     return Flow(
         kind=Kind.BATCH,
-        elements=members,
+        elements=readable(members),
         name=name,
         owner=owner,
         tags=tuple(tags),
-        allow_failures=_allowed(allow_failures),
+        allow_failures=shares.text_of(allow_failures),
         on_failure=on_failure,
         options={key: value for key, value in chosen.items() if value is not None},
     )
-
-
-def _allowed(given: bool | int | str) -> str:  # noqa: FBT001 - as it was given
-    if isinstance(given, bool):
-        return "all" if given else ""
-    if isinstance(given, int) and given >= 0:
-        return str(given)
-    if isinstance(given, str) and given.endswith("%") and given[:-1].replace(".", "", 1).isdigit():
-        return given
-    msg = f'allow_failures is {given!r}, but must be True, False, a number or a share as "5%"'
-    raise ValueError(msg)
 
 
 def _unpacked(given: Iterable[Any]) -> Iterable[Any]:
@@ -271,7 +278,7 @@ def _unpacked(given: Iterable[Any]) -> Iterable[Any]:
     is_one = isinstance(only, Flow | Mapping | str | bytes) or not isinstance(only, Iterable)
     if isinstance(only, celery_group):
         return list(only.tasks)
-    return items if is_one or only is None else list(only)
+    return items if is_one or only is None else list(readable(only))
 
 
 def signature_in(given: Any) -> Signature:

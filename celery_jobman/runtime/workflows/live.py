@@ -68,8 +68,8 @@ class LiveBatch:
 
         Raises:
             BatchClosed: It has finished, or is being stopped.
-            NotASignature, EndlessWorkflow, UnknownTask, PlainTask, UnencodableValue,
-            DatabaseUnwritable: As for ``dispatch``.
+            MembersRefused, MembersUsedUp, NotASignature, EndlessWorkflow, UnknownTask, PlainTask,
+            UnencodableValue, DatabaseUnwritable: As for ``dispatch``.
 
         In each case nothing was written.
         """

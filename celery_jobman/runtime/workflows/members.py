@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING, Any
 from celery.canvas import Signature, _chain, chunks
 from celery.canvas import chord as celery_chord
 from celery.canvas import group as celery_group
+from celery.utils.functional import maybe_list
 
 from celery_jobman.exceptions import EndlessWorkflow
 from celery_jobman.models.batch import SEQUENCES
 from celery_jobman.runtime.workflows.flows import Flow, group, signature_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+
+#: Options of a canvas that only say where it stood when it was frozen.
+OF_PLACE = frozenset({
+    "task_id", "root_id", "parent_id", "group_id", "group_index", "chord", "reply_to",
+})  # fmt: skip
+#: Options that are lists, to which others add.
+LISTS = ("link", "link_error")
 
 
 def links_of(element: Any, inside: tuple[int, ...] = ()) -> Iterator[Signature | Flow]:
@@ -44,15 +53,42 @@ def _links_of_flow(flow: Flow, path: tuple[int, ...]) -> Iterator[Signature | Fl
 
 
 def _links_of_canvas(given: Signature, path: tuple[int, ...]) -> Iterator[Signature | Flow]:
-    """Read Celery's own chains, groups and chords as ours."""
+    """Read Celery's own chains, groups and chords as ours, with their options."""
+    own = {name: value for name, value in given.options.items() if name not in OF_PLACE}
     if isinstance(given, _chain):
-        yield from links_of(list(given.tasks), path)
+        yield from links_of(_chain_with(list(given.tasks), own), path)
     elif isinstance(given, celery_group | chunks):
         parts = given.group() if isinstance(given, chunks) else given
-        yield group(list(parts.tasks))
+        yield group([_with(part, own) for part in parts.tasks])
     elif isinstance(given, celery_chord):
         header = given.tasks
-        yield group(list(header.tasks if isinstance(header, celery_group) else header))
-        yield from links_of(given.body, path)
+        parts = header.tasks if isinstance(header, celery_group) else header
+        yield group([_with(part, own, besides=("link",)) for part in parts])
+        yield from links_of(_with(given.body, own), path)
     else:
         yield given
+
+
+def _chain_with(links: list[Any], own: Mapping[str, Any]) -> list[Any]:
+    """Give a chain's options to its links as Celery does: its first is called with them."""
+    if not links or not own:
+        return links
+    errbacks = {name: value for name, value in own.items() if name == "link_error"}
+    callbacks = {name: value for name, value in own.items() if name == "link"}
+    links = [_with(link, errbacks) for link in links]
+    links[0] = _with(links[0], own, besides=LISTS)
+    links[-1] = _with(links[-1], callbacks)
+    return links
+
+
+def _with(element: Any, options: Mapping[str, Any], besides: tuple[str, ...] = ()) -> Any:
+    """Return an element with further options, which win as those of a call do."""
+    more = {name: value for name, value in options.items() if name not in besides}
+    if not more:
+        return element
+    if isinstance(element, Flow):
+        return element.set(**more)
+    copy = signature_in(element).clone()
+    for name in more.keys() & set(LISTS):
+        more[name] = [*(maybe_list(copy.options.get(name)) or ()), *maybe_list(more[name])]
+    return copy.set(**more)

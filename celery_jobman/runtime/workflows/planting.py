@@ -15,8 +15,9 @@ from celery_jobman.core.redaction import preview
 from celery_jobman.exceptions import PlainTask, UnknownTask
 from celery_jobman.models import Batch, Job
 from celery_jobman.models.ids import uuid7
-from celery_jobman.runtime import connection, messages, registry
+from celery_jobman.runtime import connection, limits, messages, registry
 from celery_jobman.runtime.task import JobTask, is_recorded
+from celery_jobman.runtime.workflows.elements import readable
 from celery_jobman.runtime.workflows.flows import Flow, chain
 from celery_jobman.runtime.workflows.live import LiveBatch
 from celery_jobman.runtime.workflows.members import links_of
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
     from celery_jobman.core.batches import Row
     from celery_jobman.models import Role
+
+#: What the links after the first are not given.
+LATER: dict[str, Any] = {"args": (), "start": None, "delay": timedelta()}
 
 #: Options that put off the beginning, and are no member's business.
 BEGINNING = ("countdown", "eta")
@@ -52,6 +56,8 @@ class Soil:
     options: Mapping[str, Any] = field(default_factory=dict)
     #: When the first links may begin, if later than now.
     start: datetime | None = None
+    #: How long after their release, if they wait for something.
+    delay: timedelta = timedelta()
     moulds: Moulds = field(default_factory=Moulds)
 
 
@@ -99,7 +105,7 @@ def add(batch: Batch, members: Iterable[Any]) -> int:
         options=json.loads(batch.options),
     )
     with connection.enqueueing():
-        return batches.add(batch.id, plant(members, soil, batch.total), now=now)
+        return batches.add(batch.id, plant(readable(members), soil, batch.total), now=now)
 
 
 def stand_in(row: Job, given: Any) -> list[Row]:
@@ -139,7 +145,7 @@ def _sequence(links: list[Any], position: int, soil: Soil) -> Iterator[Row]:
         place = Place(
             id=ids[index], position=position, before=around[index], after=around[index + 2]
         )
-        here = soil if index == 0 else replace(soil, is_open=False, is_fed=True, args=())
+        here = soil if index == 0 else replace(soil, is_open=False, is_fed=True, **LATER)
         if isinstance(link, Flow):
             yield from _nested(link, place, here)
         else:
@@ -150,13 +156,14 @@ def _nested(flow: Flow, place: Place, soil: Soil) -> Iterator[Row]:
     batch = Batch(id=place.id, root_id=soil.batch.root_id, batch_id=soil.batch.id)
     batch.position, batch.follows_id, batch.next_id = place.position, place.before, place.after
     batch.allow_failure = flow.allow_failure
-    _describe(batch, flow, soil.now)
+    _describe(batch, flow, soil.now, soil.options)
     batch.owner_id = batch.owner_id or soil.batch.owner_id
     batch.state = State.RUNNING if soil.is_open else State.BLOCKED
     batch.started_at = soil.now if soil.is_open else None
     options = _of_members(flow, soil.options)
     batch.options = _kept(options)
-    for row in plant(flow.elements, replace(soil, batch=batch, options=options)):
+    inside = replace(soil, batch=batch, options=options, **_beginning(flow, soil))
+    for row in plant(flow.elements, inside):
         batch.total += row.batch_id == batch.id
         yield row
     batch.pending = batch.total
@@ -164,19 +171,32 @@ def _nested(flow: Flow, place: Place, soil: Soil) -> Iterator[Row]:
     yield batch
 
 
+def _beginning(flow: Flow, soil: Soil) -> dict[str, Any]:
+    """Return what a nested flow's own ``countdown`` or ``eta`` does to its first links."""
+    countdown, eta = (flow.options.get(name) for name in BEGINNING)
+    if soil.is_open:
+        begins = soil.start or soil.now
+        return {"start": messages.due(dict(flow.options), begins) or soil.start}
+    if eta is None:
+        return {"delay": soil.delay + limits.duration("countdown", countdown or 0)}
+    moments = [soil.start, messages.due({"eta": eta}, soil.now)]
+    return {"start": max((moment for moment in moments if moment), default=None)}
+
+
 def _root(flow: Flow, now: datetime) -> Batch:
     batch = Batch(state=State.RUNNING)
     batch.root_id = batch.id
-    _describe(batch, flow, now)
+    _describe(batch, flow, now, {})
     return batch
 
 
-def _describe(batch: Batch, flow: Flow, now: datetime) -> None:
+def _describe(batch: Batch, flow: Flow, now: datetime, outer: Mapping[str, Any]) -> None:
     batch.kind, batch.name, batch.tags = flow.kind, flow.name, list(flow.tags)
     batch.owner_id = getattr(flow.owner, "pk", flow.owner)
     batch.allow_failures, batch.on_failure = flow.allow_failures, flow.on_failure
+    options = _of_members(flow, outer)
     templates = {
-        str(role): [callbacks.template(_callback(each, flow, role)) for each in signatures]
+        str(role): [callbacks.template(_callback(each, options, role)) for each in signatures]
         for role, signatures in flow.callbacks.items()
     }
     batch.callbacks = json.dumps(templates, default=str)
@@ -197,27 +217,41 @@ def _of_members(flow: Flow, outer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kept(options: Mapping[str, Any]) -> str:
-    return json.dumps(dict(options), default=str)
+    queue = options.get("queue")
+    named = {"queue": getattr(queue, "name", queue)} if queue is not None else {}
+    return json.dumps({**options, **named}, default=str)
 
 
-def _callback(signature: Signature, flow: Flow, role: Role) -> Job:
+def _callback(signature: Signature, outer: Mapping[str, Any], role: Role) -> Job:
     """Return an unsaved job of which a template is made."""
     told = 0 if signature.immutable else callbacks.TOLD[role]
     args, kwargs = (*[None] * told, *(signature.args or ())), dict(signature.kwargs or {})
-    options = {**_of_members(flow, {}), **(signature.options or {})}
+    options = {**outer, **(signature.options or {})}
+    timing = _relative(options)
     job = Moulds().job(_task(signature, options), args, kwargs, options)
+    job.delay, job.expires_after = timing
     job.args = _without_first(job.args, told)
     job.takes_result = not signature.immutable
     return job
 
 
+def _relative(options: dict[str, Any]) -> tuple[timedelta | None, timedelta | None]:
+    """Take out of options what counts from the release of a job: its delay, and its expiry."""
+    limits.check(options)
+    delay = limits.duration("countdown", options.pop("countdown", None) or 0)
+    if not isinstance(options.get("expires"), int | float):
+        return delay or None, None
+    return delay or None, limits.duration("expires", options.pop("expires"))
+
+
 def _job(signature: Signature, place: Place, soil: Soil) -> Job:
     options = {**soil.options, **(signature.options or {})}
+    limits.check_place(options, limits.NOT_OF_MEMBERS)
     allow_failure = bool(options.pop("allow_failure", False))
     fed = soil.is_fed and not signature.immutable
     given = () if signature.immutable or not soil.is_open else soil.args
     args = (*((None,) if fed else ()), *given, *(signature.args or ()))
-    delay = options.pop("countdown", None) if not soil.is_open else None
+    delay, expires_after = (None, None) if soil.is_open else _relative(options)
     own_id = options.get("task_id")
     task = _task(signature, options)
     job = soil.moulds.job(task, args, dict(signature.kwargs or {}), options)
@@ -228,17 +262,18 @@ def _job(signature: Signature, place: Place, soil: Soil) -> Job:
     job.root_id, job.batch_id = str(soil.batch.root_id), soil.batch.id
     job.position, job.follows_id, job.next_id = place.position, place.before, place.after
     job.allow_failure, job.takes_result = allow_failure, fed
-    job.delay = timedelta(seconds=float(delay)) if delay else None
+    job.delay, job.expires_after = delay, expires_after
     _begin(job, soil)
     return job
 
 
 def _begin(job: Job, soil: Soil) -> None:
-    if not soil.is_open:
-        job.state = State.BLOCKED
-        return
     moments = [moment for moment in (job.available_at, soil.start) if moment]
-    job.state, job.available_at = State.SCHEDULED, max(moments, default=soil.now)
+    if soil.is_open:
+        job.state, job.available_at = State.SCHEDULED, max(moments, default=soil.now)
+        return
+    job.state, job.available_at = State.BLOCKED, max(moments, default=None)
+    job.delay = (job.delay or timedelta()) + soil.delay or None
 
 
 def _without_first(args: str, number: int = 1) -> str:

@@ -203,6 +203,14 @@ def test_a_group_at_the_beginning_may_be_empty() -> None:
     assert given_to("b") == [[]]
 
 
+@pytest.mark.parametrize("empty", [chain(), chain(name="none"), chain().then(note.s("then"))])
+def test_a_chain_without_links_passes_on_what_it_was_given(empty: Any) -> None:
+    row = run(chain(deed.s("a"), empty, deed.s("b")))
+
+    assert given_to("b") == ["a"]
+    assert row.state == "succeeded"
+
+
 def test_what_follows_a_failed_group_is_skipped_and_goes_on_after_its_retry() -> None:
     broken.add("b")
     flow = chain(group(deed.s("a"), deed.s("b")), deed.s("c"), group(deed.s("d"), deed.s("e")))

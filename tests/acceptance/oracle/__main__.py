@@ -16,7 +16,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tests.acceptance.oracle.asking import IN_TURN, Oracle
+from tests.acceptance.oracle.asking import AT_ONCE, IN_TURN, Oracle, Question
+from tests.acceptance.oracle.faults import is_open
 from tests.acceptance.oracle.stage import stage_on
 from tests.acceptance.stacks import Stacks
 
@@ -35,18 +36,26 @@ def main(arguments: list[str]) -> int:
 
 
 def _ask(oracle: Oracle, asked: argparse.Namespace) -> int:
-    seeds = range(asked.seed, asked.seed + asked.workflows)
-    found = oracle.ask(seeds, asked.sides or ())
-    counted = dict(oracle.counts)
+    seeds, sides = range(asked.seed, asked.seed + asked.workflows), asked.sides or ()
+    found: list[Question] = []
+    for start in range(0, len(seeds), AT_ONCE):
+        new = oracle.ask(seeds[start : start + AT_ONCE], sides)
+        for each in new:
+            say(f"\n{each}")
+        found += new
+    _report(oracle, found)
     for each in found[: asked.minimise]:
-        say(f"\n{oracle.smallest(each)}")
-    for each in found[asked.minimise :]:
-        say(f"\n{each}")
-    say(f"\n{counted} in {oracle.seconds:.0f} s")
+        say(f"\nas small as can be: {oracle.smallest(each)}")
+    return int(bool(found))
+
+
+def _report(oracle: Oracle, found: list[Question]) -> None:
+    say(f"\n{dict(oracle.counts)} in {oracle.seconds:.0f} s")
     for sentence, number in oracle.known.most_common():
         say(f"known, {number}: {sentence}")
-    say(f"disagreements: {len(found)} {dict(Counter(each.side for each in found))}")
-    return int(bool(found))
+    open_faults = sum(is_open(each) for each in found)
+    sides = dict(Counter(each.side for each in found))
+    say(f"disagreements: {len(found)} {sides}, of which {open_faults} are faults that are open")
 
 
 def _parser() -> argparse.ArgumentParser:

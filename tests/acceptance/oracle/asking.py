@@ -73,14 +73,12 @@ class Oracle:
             seeds: Of the workflows.
             sides: Who plays each; by default ours, and one of the others in turn.
         """
-        began, found = time.monotonic(), []
-        for start in range(0, len(seeds), AT_ONCE):
-            asked = [
-                question
-                for seed in seeds[start : start + AT_ONCE]
-                for question in questions(seed, sides)
-            ]
-            found += self.compare(asked)
+        slices = [seeds[start : start + AT_ONCE] for start in range(0, len(seeds), AT_ONCE)]
+        return [each for some in slices for each in self._ask(some, sides)]
+
+    def _ask(self, seeds: Sequence[int], sides: Sequence[str]) -> list[Question]:
+        began = time.monotonic()
+        found = self.compare([each for seed in seeds for each in questions(seed, sides)])
         self.seconds += time.monotonic() - began
         return found
 

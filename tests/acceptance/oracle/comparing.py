@@ -106,7 +106,8 @@ class Account:
         for node in trees.nodes_of(self.tree):
             asked, begins = node.get("options", {}), self.begins(node["name"])
             ready = self._ready(node) + asked.get("countdown", 0) - SLACK
-            moment = self.outcome["began"] + asked.get("eta", 0) - SLACK
+            eta = 0 if "countdown" in asked else asked.get("eta", 0)  # Celery's countdown wins
+            moment = self.outcome["began"] + eta - SLACK
             if begins and begins[0]["at"] < max(ready, moment):
                 yield f"{node['name']} too early"
 

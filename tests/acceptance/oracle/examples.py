@@ -35,6 +35,9 @@ ENDED: Final[dict[str, Tree]] = {
     "The own options of a task always count": chain(
         task("t1"), group(task("t2"), task("t3")), task("t4", options={"priority": 9})
     ),
+    "and so do its own callbacks": chain(
+        group(task("t1", link=[task("t2")]), task("t3")), link=[task("t4")]
+    ),
     "it does not hang": chord(
         chain(group(chord(task("t1"), task("t2")), task("t3"))), task("t4"), task("t5")
     ),

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from tests.acceptance.oracle.comparing import Account, Difference
     from tests.acceptance.oracle.trees import Tree
 
-#: Options that a task sees as they were asked for.
-PLAIN: Final = ("priority", "queue")
+#: What the docs say of the rows of jobs in Celery's own canvas.
+WAITS: Final = "leave their body *blocked*"
+#: Options of compositions, and what a task sees of them if they were not set.
+PLAIN: Final = {"priority": 0, "queue": "oracle"}
 #: Groups of one member in a workflow that are read either way.
 MOST: Final = 3
 
@@ -39,18 +41,40 @@ def readings(tree: Tree) -> Iterator[Tree]:
 
     Whether Celery takes a group of one member for its member depends on what is around it.
     """
-    number = sum(_is_one(each) for each in trees.everything(tree))
+    heard = _called(tree) if tree.get("given") else tree
+    number = sum(_is_one(each) for each in trees.everything(heard))
     for chosen in product((True, False), repeat=min(number, MOST)):
-        yield _called(_read(tree, iter([*chosen, *[True] * number]), is_called=True))
+        yield _read(heard, iter([*chosen, *[True] * number]), is_called=True)
 
 
 def _called(tree: Tree) -> Tree:
-    """Return a tree without the arguments that Celery does not pass on: a chain is but a group."""
-    begin = tree
-    while begin["kind"] == "chain" and len(begin["parts"]) == 1:
-        begin = begin["parts"][0]
-    is_lost = begin["kind"] == "group" and begin is not tree
-    return {key: value for key, value in tree.items() if not (is_lost and key == "given")}
+    """Return a tree in which tasks are not given what Celery does not pass on to them."""
+    return _deaf(tree, [part for part in _beginning(tree) if _is_but_a_group(part)])
+
+
+def _beginning(tree: Tree) -> Iterator[Tree]:
+    """Yield with what a tree begins: of groups, and of headers of chords, the members."""
+    parts = {"group": tree.get("parts"), "chord": tree.get("parts", [])[:-1]}.get(tree["kind"])
+    if parts is None:
+        yield tree
+    for part in parts or ():
+        yield from _beginning(part)
+
+
+def _is_but_a_group(tree: Tree) -> bool:
+    """Whether a tree is a chain that consists of a group."""
+    parts = tree["parts"] if tree["kind"] == "chain" else []
+    return len(parts) == 1 and (parts[0]["kind"] == "group" or _is_but_a_group(parts[0]))
+
+
+def _deaf(tree: Tree, some: list[Tree]) -> Tree:
+    """Return a tree in which the tasks with which some parts begin are given nothing."""
+    firsts = [task["name"] for part in some for task in trees.firsts_of(part)]
+    if tree.get("name") in firsts:
+        return {**tree, "immutable": True}
+    if "parts" not in tree:
+        return tree
+    return {**tree, "parts": [_deaf(part, some) for part in tree["parts"]]}
 
 
 def _read(tree: Tree, unrolled: Iterator[bool], *, is_called: bool = False) -> Tree:
@@ -101,9 +125,13 @@ def _members(part: Tree, is_called: bool) -> Iterator[Tree]:  # noqa: FBT001 - o
 def _is_result_of_skipped(difference: Difference, celery: Account, ours: Account) -> bool:
     """Celery stores an error, or nothing, for links that never ran or ignored; ours a revoke."""
     return difference.kind == "result" and all(
-        mine == its or (_has_no_end(node, ours) and mine[:1] == ["REVOKED"])
+        mine == its or (_has_no_end(node, ours) and _is_told(mine, its))
         for its, mine, node in _by_node(celery, ours)
     )
+
+
+def _is_told(mine: list[Any], its: list[Any]) -> bool:
+    return mine[:1] == ["REVOKED"] or (mine[:1] == ["FAILURE"] and its[:1] == ["PENDING"])
 
 
 def _has_no_end(node: Tree, ours: Account) -> bool:
@@ -134,12 +162,15 @@ def _is_errback_of_a_body(difference: Difference, celery: Account, ours: Account
     return not any(celery.begins(name) or ours.begins(name) for name in callers)
 
 
-def _is_option_of_the_whole(difference: Difference, _celery: Account, ours: Account) -> bool:
+def _is_option_of_the_whole(difference: Difference, celery: Account, ours: Account) -> bool:
     """Celery gives the options of a composition to some of its tasks, ours to all."""
     name, _, option = difference.node.partition(":")
-    if difference.kind != "options":
+    if difference.kind != "options" or option not in PLAIN:
         return False
-    return difference.ours in _options_of(ours.tree, name, option, [])
+    expected = _options_of(ours.tree, name, option, []) or [PLAIN.get(option)]
+    compositions = (each for each in trees.everything(celery.tree) if each["kind"] != "task")
+    leaked = {each.get("options", {}).get(option) for each in compositions}
+    return difference.ours == expected[0] and difference.celery in {*leaked, PLAIN.get(option)}
 
 
 def _is_own_option(difference: Difference, _celery: Account, ours: Account) -> bool:
@@ -149,6 +180,21 @@ def _is_own_option(difference: Difference, _celery: Account, ours: Account) -> b
         return False
     node = next(each for each in trees.nodes_of(ours.tree) if each["name"] == name)
     return option in node.get("options", {}) and difference.ours == node["options"][option]
+
+
+def _is_own_callback(difference: Difference, celery: Account, _ours: Account) -> bool:
+    """Celery calls the callbacks of a composition in the place of those of a member."""
+    if difference.kind != "calls" or difference.celery != 0:
+        return False
+    everything = [*trees.everything(celery.tree)]
+    of_compositions = any(each["kind"] != "task" and each.get("link") for each in everything)
+    callers = (each for each in everything if each["kind"] == "task")
+    return of_compositions and any(
+        celery.end(caller["name"]) == "end"
+        and any(difference.node == node["name"] for node in trees.nodes_of(callback))
+        for caller in callers
+        for callback in caller.get("link", ())
+    )
 
 
 def _options_of(tree: Tree, name: str, option: str, around: list[Any]) -> list[Any]:
@@ -163,14 +209,22 @@ def _options_of(tree: Tree, name: str, option: str, around: list[Any]) -> list[A
 
 def _is_hang(difference: Difference, celery: Account, ours: Account) -> bool:
     """Celery never calls a part of a workflow in which nothing breaks."""
-    if any(each.get("does") in trees.BREAKS for each in trees.everything(celery.tree)):
+    if not _hangs(celery):
         return False
     if difference.kind == "calls":
-        return bool(difference.celery == 0)
+        errbacks = trees.errbacks_of(celery.tree)
+        return difference.celery == 0 and difference.node not in errbacks
     return difference.kind == "result" and all(
         mine == its or (its[:1] == ["PENDING"] and not celery.begins(node["name"]))
         for its, mine, node in _by_node(celery, ours)
     )
+
+
+def _hangs(celery: Account) -> bool:
+    breaks = [each for each in trees.nodes_of(celery.tree) if each["does"] in trees.BREAKS]
+    if any(each["does"] == "expire" or celery.begins(each["name"]) for each in breaks):
+        return False
+    return not all(celery.begins(each["name"]) for each in trees.tasks_of(celery.tree))
 
 
 def _is_empty(difference: Difference, celery: Account, _ours: Account) -> bool:
@@ -184,6 +238,7 @@ KNOWN: Final = (
     Known("The error callbacks of a body are not called when", _is_errback_of_a_body),
     Known("Options of the whole are those of every member", _is_option_of_the_whole),
     Known("The own options of a task always count", _is_own_option),
+    Known("and so do its own callbacks", _is_own_callback),
     Known("it does not hang", _is_hang),
     Known("Celery refuses some workflows with an empty chain", _is_empty),
 )

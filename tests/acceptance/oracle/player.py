@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from celery.result import AsyncResult, GroupResult
 
-#: Seconds in which runs that are played beside one another have to end.
-PATIENCE: Final = 120
+#: Seconds in which nothing changes, after which nothing will: longer than any countdown.
+PATIENCE: Final = 12
 #: Seconds between two looks.
 PAUSE: Final = 0.15
 #: Looks in a row at which nothing goes on.
@@ -77,11 +77,20 @@ def _called(run: dict[str, Any]) -> tuple[dict[str, Any], AsyncResult | GroupRes
 
 
 def _rest(began: datetime) -> None:
-    """Wait until nothing goes on, or patience ends: what the rows tell then."""
-    deadline, quiet = time.monotonic() + PATIENCE, 0
-    while quiet < LOOKS and time.monotonic() < deadline:
-        quiet = 0 if _messages() or _is_busy(began) else quiet + 1
+    """Wait until nothing goes on, or nothing has changed for so long that nothing will."""
+    since, seen, quiet = time.monotonic(), None, 0
+    while quiet < LOOKS and time.monotonic() - since < PATIENCE:
+        is_busy, messages = _is_busy(began), _messages() - _abandoned
+        quiet = 0 if is_busy or messages else quiet + 1
+        progress = (messages, is_busy, _written())
+        if progress != seen:
+            since, seen = time.monotonic(), progress
         time.sleep(PAUSE)
+    _abandoned.update(_messages())
+
+
+#: Messages that some task of Celery's will never be done with.
+_abandoned: set[bytes] = set()
 
 
 def _is_busy(began: datetime) -> bool:
@@ -98,11 +107,18 @@ def _models() -> tuple[Any, Any]:
     return import_module("celery_jobman.models"), import_module("celery_jobman.states")
 
 
-def _messages() -> int:
-    """Count the messages that wait for a worker, and those that one has and is not done with."""
+def _messages() -> set[bytes]:
+    """Return the messages that wait for a worker, and those that one has and is not done with."""
     client = _broker()
-    queued = [key for key in client.keys("oracle*") if client.type(key) == b"list"]
-    return sum(int(client.llen(key)) for key in queued) + int(client.hlen("unacked"))
+    queues = [key for key in client.keys("oracle*") if client.type(key) == b"list"]
+    waiting = {message for key in queues for message in client.lrange(key, 0, -1)}
+    return waiting | set(client.hkeys("unacked"))
+
+
+def _written() -> int:
+    """Count what was ever written down, by the server's own count."""
+    known = _book().info("commandstats").get("cmdstat_rpush", {})
+    return int(known.get("calls", 0))
 
 
 @cache
@@ -111,8 +127,11 @@ def _broker() -> Any:
 
 
 def _calls(key: str) -> list[dict[str, Any]]:
-    book = import_module("tests.acceptance.oracle.tasks").book()
-    return [json.loads(line) for line in book.lrange(key, 0, -1)]
+    return [json.loads(line) for line in _book().lrange(key, 0, -1)]
+
+
+def _book() -> Any:
+    return import_module("tests.acceptance.oracle.tasks").book()
 
 
 def _read(result: Any) -> Any:

@@ -15,12 +15,14 @@ from tests.acceptance.oracle import known
 from tests.acceptance.oracle.asking import Question
 from tests.acceptance.oracle.examples import ENDED, PLANTED, READ
 from tests.acceptance.oracle.faults import FAULTS, is_open
+from tests.acceptance.oracle.sides import suits
 
 if TYPE_CHECKING:
     from tests.acceptance.oracle.asking import Oracle
     from tests.acceptance.oracle.trees import Tree
 
 SEEDS: Final = range(int(os.environ.get("JOBMAN_TEST_ORACLE", "50")))
+SENTENCES: Final = [*READ, *ENDED, *(each.sentence for each in known.KNOWN), known.WAITS]
 DOCS: Final = Path(__file__).parents[3] / "docs"
 
 
@@ -46,8 +48,12 @@ def test_celery_reads_these_in_another_way(oracle: Oracle) -> None:
     assert [each.tree for each in answered] == [*READ.values()]
 
 
+def _side(tree: Tree) -> str:
+    return next(side for side in ("ours", "read") if suits(side, tree))
+
+
 def test_these_end_in_another_way_and_the_docs_name_it(oracle: Oracle) -> None:
-    asked = [Question(side="ours", tree=tree) for tree in ENDED.values()]
+    asked = [Question(side=_side(tree), tree=tree) for tree in ENDED.values()]
     before = oracle.known.copy()
 
     answered = oracle.compare(asked)
@@ -75,7 +81,7 @@ def test_a_planted_fault_is_found(spoilt: Oracle, fault: str) -> None:
     assert kind in found.kinds
 
 
-@pytest.mark.parametrize("sentence", [*READ, *ENDED, *(each.sentence for each in known.KNOWN)])
+@pytest.mark.parametrize("sentence", SENTENCES)
 def test_the_docs_name_each_difference(sentence: str) -> None:
     pages = [path.read_text(encoding="utf-8") for path in sorted(DOCS.rglob("*.md"))]
 

@@ -77,6 +77,11 @@ def nodes_of(tree: Tree) -> Iterator[Tree]:
     return (each for each in everything(tree) if each["kind"] == "task")
 
 
+def errbacks_of(tree: Tree) -> set[str]:
+    """Return the names of the tasks that are told of errors."""
+    return {back["name"] for each in everything(tree) for back in each.get("link_error", ())}
+
+
 def firsts_of(tree: Tree) -> list[Tree]:
     """Return the tasks with which a tree begins."""
     if tree["kind"] == "task":

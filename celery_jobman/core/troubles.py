@@ -118,10 +118,10 @@ def tidy(*, now: datetime) -> int:
     Returns:
         How many there were.
     """
-    rows = Exists(Job.objects.filter(pk=OuterRef("row_id")))
-    rows |= Exists(Batch.objects.filter(pk=OuterRef("row_id")))
+    row = {"pk": OuterRef("row_id")}
+    there = Q(Exists(Job.objects.filter(**row))) | Q(Exists(Batch.objects.filter(**row)))
     past = Q(again_at__lt=now - LONGEST) & ~Q(duty=Duty.PRUNE)
-    return Trouble.objects.filter(past | ~Q(rows)).delete()[0]
+    return Trouble.objects.filter(past | ~there).delete()[0]
 
 
 def forget(row_ids: Iterable[UUID], *duties: Duty) -> None:

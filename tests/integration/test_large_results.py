@@ -30,7 +30,7 @@ def large(*_: object) -> str:
     with connection.cursor() as cursor:
         cursor.execute("SELECT @@max_allowed_packet")
         ((most,),) = cursor.fetchall()
-    return "x" * most
+    return "x" * int(most)
 
 
 def test_a_job_whose_result_is_larger_than_a_packet_succeeds_without_it() -> None:

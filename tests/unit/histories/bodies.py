@@ -47,8 +47,8 @@ def _committing(**options: Any) -> Iterator[None]:
         yield
     hooks = connection.run_on_commit[known:]
     del connection.run_on_commit[known:]
-    for _, hook, _ in hooks:
-        hook()
+    for entry in hooks:
+        entry[1]()
 
 
 class Bodies(Hands, Traffic):

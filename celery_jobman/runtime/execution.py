@@ -251,7 +251,10 @@ def _judge(error: BaseException, task: Task, job: RunningJob) -> outcomes.Verdic
 
 def _judge_late(error: BaseException, task: Task, job: RunningJob) -> None:
     """The database is back: decide now where the job goes, by its row."""
-    verdict = outcomes.judge(error, task, job)
+    try:
+        verdict = outcomes.judge(error, task, job)
+    except Job.DoesNotExist:  # it was deleted: there is nothing left to write
+        return
     if verdict.ending is not None:
         settling.settle_late(job, verdict.ending)
 

@@ -219,10 +219,7 @@ def _is_over_time(job: RunningJob) -> bool:
 
 
 def _failure(error: BaseException, task: Task, job: RunningJob, outcome: Outcome) -> Verdict:
-    columns = ("failures", "max_attempts", "cancel_requested_at")
-    row = Job.objects.only(*columns).filter(pk=job.id).first()
-    if row is None:  # it was deleted, as its end will notice
-        return Verdict(ending=_final(error, outcome), error=error)
+    row = Job.objects.only("failures", "max_attempts", "cancel_requested_at").get(pk=job.id)
     if row.cancel_requested_at is not None:
         return _cancelled(JobCancelled(), task, job)
     final = getattr(task, "fail_on_timeout", False) and outcome == Outcome.TIMED_OUT

@@ -216,6 +216,18 @@ def test_a_job_whose_row_is_gone_ends_without_a_trace(task: Task, running: Runni
     assert isinstance(verdict.error, Ignore)
 
 
+def test_a_job_whose_row_is_gone_when_its_end_is_judged_late_owes_nothing(
+    task: Task, running: Running
+) -> None:
+    job = running(running_job())
+    Job.objects.all().delete()
+    arrears.owe(lambda: execution._judge_late(ValueError("no stock"), task, job), job.id)
+
+    arrears.pay()
+
+    assert arrears.is_clear()
+
+
 def test_a_database_that_is_away_does_not_make_a_failure_final(
     task: Task, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,9 @@ def answer(error: BaseException | None) -> Answer:
     """
     if not isinstance(error, Error):
         return Answer.REFUSAL
+    first = error.args[0] if error.args else ""
+    if isinstance(first, int) and not isinstance(error, InterfaceError):
+        return _by_number(first)  # PyMySQL tells a state, too, which is HY000 for most
     state = getattr(error.__cause__, "sqlstate", None)
     if state:
         return _by_state(str(state))
@@ -63,8 +66,7 @@ def answer(error: BaseException | None) -> Answer:
         return Answer.OUTAGE
     if not isinstance(error, OperationalError):
         return Answer.REFUSAL
-    first = error.args[0] if error.args else ""
-    return _by_number(first) if isinstance(first, int) else _by_text(str(first), error)
+    return _by_text(str(first), error)
 
 
 def is_refusal(error: BaseException | None) -> bool:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from celery_jobman.core import moments
 from celery_jobman.core.encoding import clean, encode
+from celery_jobman.core.faults import message_of
 from celery_jobman.core.progress import Progress
 from celery_jobman.exceptions import ControlFlow
 from celery_jobman.models import StepState
@@ -138,7 +139,7 @@ class Iteration(Iterable[Any]):
             msg = f"iteration {self.path!r} has no current item to skip"
             raise ValueError(msg)
         index, item = self._item
-        reason = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+        reason = error if isinstance(error, str) else f"{type(error).__name__}: {message_of(error)}"
         entry = {"index": index, "item": _shown(item), "error": clean(reason, ITEM_LENGTH)}
         self.skipped.append(entry)
 
@@ -146,7 +147,7 @@ class Iteration(Iterable[Any]):
         """Save the cursor of a loop that the body left, and the error that left it."""
         if isinstance(error, Exception) and not self.finished:
             self._dirty = True
-            message = clean(f"{type(error).__name__}: {error}", ITEM_LENGTH)
+            message = clean(f"{type(error).__name__}: {message_of(error)}", ITEM_LENGTH)
             self._save_quietly(StepState.FAILED, error_message=message)
         else:
             self._save_quietly()

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 
 from celery_jobman.core import actions, troubles
 from celery_jobman.core.transitions import refusal
 from celery_jobman.core.troubles import Aside
 from celery_jobman.models import Attempt, Batch, Duty, Job, LogLine, Step
 from celery_jobman.models.database import atomic, using
-from celery_jobman.models.database_errors import is_refusal
+from celery_jobman.models.database_errors import Answer, answer
 from celery_jobman.states import FINAL, WAITING, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
     from uuid import UUID
 
@@ -75,14 +76,16 @@ def prune_batches(cutoff: datetime) -> int:
     """
     jobs = Job.objects.filter(batch_id=OuterRef("id"))
     inside = Batch.objects.filter(Exists(jobs), root_id=OuterRef("pk"))
-    empty = Batch.objects.roots().finished_before(cutoff).exclude(Exists(inside)).order_by("pk")
-    deleted = 0
-    while ids := list(empty.values_list("pk", flat=True)[:SLICE]):
-        with atomic():
-            rows = Batch.objects.filter(root_id__in=ids)
-            troubles.forget(list(rows.values_list("pk", flat=True)))
-            deleted += rows.delete()[0]
-    return deleted
+    empty = Batch.objects.roots().finished_before(cutoff).exclude(Exists(inside))
+    now = timezone.now()
+    return sum(_somehow(ids, _delete_workflows, now) for ids in _slices(empty))
+
+
+def _delete_workflows(root_ids: list[UUID]) -> int:
+    with atomic():
+        rows = Batch.objects.filter(root_id__in=root_ids)
+        troubles.forget(list(rows.values_list("pk", flat=True)))
+        return rows.delete()[0]
 
 
 def abandoned(cutoff: datetime, now: datetime) -> JobQuerySet:
@@ -119,7 +122,7 @@ def prune(
     Returns:
         How many jobs were deleted.
     """
-    total = sum(_delete_somehow(ids, jobs, now) for ids in _slices(jobs))
+    total = sum(_somehow(ids, lambda some: _delete(some, jobs), now) for ids in _slices(jobs))
     if total:
         changes = {"count": total}
         actions.record(verb, None, actor=actor, reason=reason, now=now, changes=changes)
@@ -139,9 +142,10 @@ def trim(
     Returns:
         How many jobs were trimmed.
     """
-    total = 0
-    for ids in _slices(jobs):
-        total += _trim(ids, jobs, logs_only=logs_only)
+    total = sum(
+        _somehow(ids, lambda some: _trim(some, jobs, logs_only=logs_only), now)
+        for ids in _slices(jobs)
+    )
     if total:
         changes = {"count": total, "logs_only": logs_only}
         actions.record("trim", None, actor=actor, reason=reason, now=now, changes=changes)
@@ -174,31 +178,31 @@ def forget(job_id: UUID, *, actor: Any = None, now: datetime, reason: str = "") 
         actions.record("forget", job_id, actor=actor, reason=reason, now=now)
 
 
-def _slices(jobs: JobQuerySet) -> Iterator[list[UUID]]:
+def _slices(jobs: JobQuerySet | BatchQuerySet) -> Iterator[list[UUID]]:
     last = None
     while ids := _after(jobs, last):
         yield ids
         last = ids[-1]
 
 
-def _after(jobs: JobQuerySet, last: UUID | None) -> list[UUID]:
+def _after(jobs: JobQuerySet | BatchQuerySet, last: UUID | None) -> list[UUID]:
     rows = jobs.filter(pk__gt=last) if last else jobs
     return list(rows.order_by("pk").values_list("pk", flat=True)[:SLICE])
 
 
-def _delete_somehow(ids: list[UUID], jobs: JobQuerySet, now: datetime) -> int:
-    """Delete a slice; where one job of it cannot be deleted, set that aside and delete the rest."""
+def _somehow(ids: list[UUID], write: Callable[[list[UUID]], int], now: datetime) -> int:
+    """Write for a slice; where that is refused for one row of it, set that aside and go on."""
     try:
-        return _delete(ids, jobs)
+        return write(ids)
     except Exception as error:
-        if not is_refusal(error):
+        if answer(error) is Answer.OUTAGE:
             raise
-        logger.exception("Jobs could not be deleted together, each is deleted by itself")
-    aside, deleted = Aside(Duty.PRUNE, now=now), 0
-    for job_id in ids:
-        with aside.guarding(job_id):
-            deleted += _delete([job_id], jobs)
-    return deleted
+        logger.exception("Rows could not be deleted together, each is deleted by itself")
+    aside, done = Aside(Duty.PRUNE, now=now), 0
+    for row_id in ids:
+        with aside.guarding(row_id):
+            done += write([row_id])
+    return done
 
 
 def _delete(ids: list[UUID], jobs: JobQuerySet) -> int:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from celery_jobman.core import moments, statements
 from celery_jobman.core.attempts import holding, is_ours
 from celery_jobman.core.encoding import clean, encode
+from celery_jobman.core.faults import message_of
 from celery_jobman.core.iterations import Iteration
 from celery_jobman.exceptions import ClaimLost, StepConflict
 from celery_jobman.models import Job, Step, StepState
@@ -291,7 +292,7 @@ class StepRunner:
         return mine.exists() and bool(rows.update(**columns))
 
     def _note_failure(self, path: str, error: Exception, began: datetime) -> None:
-        message = clean(f"{type(error).__name__}: {error}", 1000)
+        message = clean(f"{type(error).__name__}: {message_of(error)}", 1000)
         try:
             self.save(path, state=StepState.FAILED, started_at=began, error_message=message)
         except (Exception, ClaimLost):  # noqa: BLE001 - the body's own error matters more

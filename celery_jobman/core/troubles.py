@@ -12,21 +12,21 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.db.models import F
 
 from celery_jobman.core.encoding import clean
-from celery_jobman.models import Trouble
+from celery_jobman.core.faults import message_of
+from celery_jobman.models import Batch, Duty, Job, Trouble
 from celery_jobman.models.database import atomic
 from celery_jobman.models.database_errors import Answer, answer
+from celery_jobman.states import FINAL, WAITING, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime
     from uuid import UUID
-
-    from celery_jobman.models import Duty
 
 logger = logging.getLogger("celery_jobman")
 
@@ -64,15 +64,25 @@ class Aside:
         Raises:
             OperationalError, InterfaceError: The database is away.
         """
-        try:
+        with guarding(self._duty, row_id, now=self._now):
             yield
-        except Exception as error:
-            if answer(error) is Answer.OUTAGE:
-                raise
-            note(self._duty, row_id, error, now=self._now)
-        else:
             if self._known.pop(row_id, None):
                 overcome(self._duty, row_id)
+
+
+@contextmanager
+def guarding(duty: Duty, row_id: UUID, *, now: datetime) -> Iterator[None]:
+    """Guard one row as :meth:`Aside.guarding` does, without having asked what is set aside.
+
+    Raises:
+        OperationalError, InterfaceError: The database is away.
+    """
+    try:
+        yield
+    except Exception as error:
+        if answer(error) is Answer.OUTAGE:
+            raise
+        note(duty, row_id, error, now=now)
 
 
 def note(duty: Duty, row_id: UUID, error: BaseException | str, *, now: datetime) -> timedelta:
@@ -118,6 +128,41 @@ def forget(row_ids: Iterable[UUID], *duties: Duty) -> None:
     (rows.filter(duty__in=duties) if duties else rows).delete()
 
 
+#: States of a job in which each duty is still to be done for it.
+_WHILE: Final = {
+    Duty.BEGIN: frozenset({State.SCHEDULED, State.QUEUED}),
+    Duty.DISPATCH: frozenset({State.SCHEDULED}),
+    Duty.REDELIVER: frozenset({State.SCHEDULED, State.QUEUED}),
+    Duty.RESCUE: frozenset({State.RUNNING}),
+    Duty.END: frozenset({State.RUNNING}),
+    Duty.CANCEL: WAITING | {State.RUNNING},
+    Duty.PRUNE: FINAL,
+}
+
+
+def forget_settled() -> int:
+    """Delete the troubles of what was done another way; return how many.
+
+    A job that could not be sent was sent with many others, or by another worker; one that could
+    not be stopped has ended by itself.  What is missing for good stays.
+    """
+    open_ones = list(Trouble.objects.filter(again_at__isnull=False))
+    ids = {each.row_id for each in open_ones}
+    if not ids:
+        return 0
+    jobs = dict(Job.objects.filter(pk__in=ids).values_list("pk", "state"))
+    going = set(Batch.objects.unfinished().filter(pk__in=ids).values_list("pk", flat=True))
+    settled = [each.pk for each in open_ones if not _is_left(each, jobs, going)]
+    return Trouble.objects.filter(pk__in=settled).delete()[0] if settled else 0
+
+
+def _is_left(trouble: Trouble, jobs: Mapping[UUID, str], going: Collection[UUID]) -> bool:
+    state = jobs.get(trouble.row_id)
+    if state is None:
+        return trouble.row_id in going
+    return state in _WHILE.get(Duty(trouble.duty), ())
+
+
 def pause(tries: int) -> timedelta:
     """Return how long to wait after so many failed tries before this one."""
     doubled: timedelta = SHORTEST * 2 ** min(tries, 20)
@@ -125,5 +170,5 @@ def pause(tries: int) -> timedelta:
 
 
 def _text(error: BaseException | str) -> str:
-    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    text = error if isinstance(error, str) else f"{type(error).__name__}: {message_of(error)}"
     return clean(text, ERROR_LENGTH)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 #: What is said of a duty that is tried again.
 _SENTENCES = {
     Duty.END: gettext_lazy("Its end could not be written"),
+    Duty.BEGIN: gettext_lazy("A worker could not begin it"),
     Duty.RESCUE: gettext_lazy("It could not be taken back from a dead worker"),
     Duty.DISPATCH: gettext_lazy("It could not be sent"),
     Duty.REDELIVER: gettext_lazy("It could not be sent again"),

@@ -18,6 +18,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("end", "Write its end"),
+                            ("begin", "Begin it"),
                             ("rescue", "Take it back"),
                             ("dispatch", "Send it"),
                             ("redeliver", "Send it again"),

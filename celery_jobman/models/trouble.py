@@ -19,6 +19,9 @@ class Duty(models.TextChoices):
     END = "end", _("Write its end")
     """The end of a job was written without a part of it, or is not written yet."""
 
+    BEGIN = "begin", _("Begin it")
+    """A worker that took a job's message could not claim the job."""
+
     RESCUE = "rescue", _("Take it back")
     """A job of a dead worker could not be taken back."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -13,11 +13,12 @@ from celery.exceptions import Ignore
 from django.utils import timezone
 
 from celery_jobman.conf import settings
-from celery_jobman.core import attempts, behind, joins, moments, schedule
+from celery_jobman.core import attempts, behind, joins, moments, schedule, troubles
 from celery_jobman.core.endings import Run
 from celery_jobman.exceptions import ClaimLost, ControlFlow, ResultRefused
-from celery_jobman.models import Job
+from celery_jobman.models import Duty, Job
 from celery_jobman.models.database import atomic
+from celery_jobman.models.database_errors import is_refusal
 from celery_jobman.runtime import (
     arrears,
     broker,
@@ -100,10 +101,26 @@ def _claimed(task: Task) -> Run | None:
     try:
         with connection.private():
             return connection.patiently(lambda: _claim(task, tried), "claim")
-    except connection.OUTAGE as error:
+    except Exception as error:
+        header = messages.header_of(task.request)
+        if header is not None and not task.request.is_eager and is_refusal(error):
+            _cannot_begin(UUID(header["job"]), error)
+            raise Ignore("the job could not be begun") from error
+        if not isinstance(error, connection.OUTAGE):
+            raise
         # The row still says queued; redelivery sends the job out again.
         logger.exception("Job could not be claimed task=%s task_id=%s", task.name, task.request.id)
         raise Ignore("the database is away") from error
+
+
+def _cannot_begin(job_id: UUID, error: Exception) -> None:
+    """Let a job's page say why it stays queued; its message is sent again, and it is tried anew."""
+    logger.error("Job could not be claimed job=%s", job_id, exc_info=error)
+    try:
+        with connection.private():
+            troubles.note(Duty.BEGIN, job_id, error, now=timezone.now())
+    except Exception:
+        logger.exception("That could not be noted job=%s", job_id)
 
 
 def _claim(task: Task, tried: list[Run]) -> Run | None:
@@ -236,6 +253,19 @@ def _judge_late(error: BaseException, task: Task, job: RunningJob) -> None:
     verdict = outcomes.judge(error, task, job)
     if verdict.ending is not None:
         settling.settle_late(job, verdict.ending)
+
+
+def fail_unbegun(task: Task, error: BaseException) -> None:
+    """End the attempt of a message whose task failed before it was called, in ``before_start``.
+
+    Does nothing where the attempt had begun: then it has ended, too.
+    """
+    with suppress(Ignore):
+        job = begin(task)
+        with running(job):
+            verdict = _judge(error, task, job)
+            if verdict.ending is not None:
+                settling.settle(job, verdict.ending)
 
 
 @contextmanager

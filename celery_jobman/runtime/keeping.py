@@ -28,7 +28,15 @@ from django.utils import timezone
 
 from celery_jobman import __version__
 from celery_jobman.conf import settings
-from celery_jobman.core import cancellation, dispatching, errands, redelivery, rescue, workers
+from celery_jobman.core import (
+    cancellation,
+    dispatching,
+    errands,
+    redelivery,
+    rescue,
+    troubles,
+    workers,
+)
 from celery_jobman.core.troubles import Aside, pause
 from celery_jobman.models import Duty, Job, Worker
 from celery_jobman.models.database_errors import is_refusal
@@ -55,6 +63,8 @@ SLICE = 500
 LONGEST_DISPATCH = 2.0
 #: Seconds between two looks for messages that the broker lost.
 LOOK_FOR_LOST = 5.0
+#: Seconds between two looks for troubles that are over.
+FORGET_TROUBLES = 30.0
 #: Seconds between two notes that queues have a consumer.
 NOTE_QUEUES = 30.0
 
@@ -124,6 +134,7 @@ class Keeping(Thread):
             (self.redeliver, LOOK_FOR_LOST),
             (self.enforce, 1.0),
             (self.note_queues, NOTE_QUEUES),
+            (self.forget_troubles, FORGET_TROUBLES),
         ]
 
     def _attempt(self, duty: Callable[[], object]) -> None:
@@ -257,6 +268,10 @@ class Keeping(Thread):
     def note_queues(self) -> None:
         """Note which queues this worker consumes."""
         workers.consume(self.queues, now=timezone.now())
+
+    def forget_troubles(self) -> None:
+        """Delete the troubles of what was done another way."""
+        troubles.forget_settled()
 
     def _row(self) -> Worker:
         versions = {

@@ -19,6 +19,7 @@ NAMED = 5
 #: What is said of the rows of each duty.
 _WHAT = {
     Duty.END: "whose end the database refuses",
+    Duty.BEGIN: "that no worker can begin",
     Duty.RESCUE: "that cannot be taken back from dead workers",
     Duty.DISPATCH: "that cannot be sent",
     Duty.REDELIVER: "that cannot be sent again",

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import connections
 
-from celery_jobman.core import moments, schedule, transitions
+from celery_jobman.core import moments, schedule, transitions, troubles
 from celery_jobman.core.troubles import Aside
 from celery_jobman.exceptions import UnsendableMessage
 from celery_jobman.models import Duty, Job
 from celery_jobman.models.database import atomic, using
-from celery_jobman.models.database_errors import is_refusal
+from celery_jobman.models.database_errors import Answer, answer
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def dispatch_all(
     try:
         queued, late = _taken(rows, now)
     except Exception as error:
-        if not is_refusal(error):
+        if answer(error) is Answer.OUTAGE:
             raise
         logger.exception("Jobs could not be moved together, each is moved by itself")
         queued, late = _taken_each(rows, now)
@@ -187,10 +187,12 @@ def _send(jobs: list[Job], publish: Publish, now: datetime) -> Dispatched:
         taken, error = publish(jobs)
         sent += taken
         for job in jobs[:taken]:
-            schedule.sent(job)
+            with troubles.guarding(Duty.DISPATCH, job.id, now=now):
+                schedule.sent(job)
         if error is None:
             break
-        schedule.refuse(jobs[taken], error, now=now)
+        with troubles.guarding(Duty.REDELIVER, jobs[taken].id, now=now):
+            schedule.refuse(jobs[taken], error, now=now)
         jobs = jobs[taken + 1 :]
         if not isinstance(error, UnsendableMessage):
             _put_back(jobs, now)

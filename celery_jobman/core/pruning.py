@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 
 from celery_jobman.core import actions, troubles
 from celery_jobman.core.transitions import refusal
 from celery_jobman.core.troubles import Aside
 from celery_jobman.models import Attempt, Batch, Duty, Job, LogLine, Step
 from celery_jobman.models.database import atomic, using
-from celery_jobman.models.database_errors import is_refusal
+from celery_jobman.models.database_errors import Answer, answer
 from celery_jobman.states import FINAL, WAITING, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
     from uuid import UUID
 
@@ -79,19 +81,21 @@ def prune_batches(cutoff: datetime) -> int:
     inside = Batch.objects.filter(Exists(jobs), root_id=OuterRef("pk"))
     old = Batch.objects.finished_before(cutoff)
     orphans = old.exclude(Exists(Batch.objects.filter(pk=OuterRef("root_id"))))
-    deleted = _delete_batches(old.roots().exclude(Exists(inside)), "root_id")
-    return deleted + _delete_batches(orphans.exclude(Exists(jobs)), "pk")
+    now, roots = timezone.now(), old.roots().exclude(Exists(inside))
+    chosen = ((roots, "root_id"), (orphans.exclude(Exists(jobs)), "pk"))
+    return sum(
+        _somehow(ids, partial(_delete_batches, by), now)
+        for rows, by in chosen
+        for ids in _slices(rows)
+    )
 
 
-def _delete_batches(chosen: BatchQuerySet, by: str) -> int:
-    """Delete batches in slices, and all those that name one of them in column ``by``."""
-    deleted = 0
-    while ids := list(chosen.order_by("pk").values_list("pk", flat=True)[:SLICE]):
-        with atomic():
-            rows = Batch.objects.filter(**{f"{by}__in": ids})
-            troubles.forget(list(rows.values_list("pk", flat=True)))
-            deleted += rows._raw_delete(using()) or 0  # noqa: SLF001 - as below
-    return deleted
+def _delete_batches(by: str, ids: list[UUID]) -> int:
+    """Delete the batches that name one of these in column ``by``."""
+    with atomic():
+        rows = Batch.objects.filter(**{f"{by}__in": ids})
+        troubles.forget(list(rows.values_list("pk", flat=True)))
+        return rows._raw_delete(using()) or 0  # noqa: SLF001 - as below
 
 
 def abandoned(cutoff: datetime, now: datetime) -> JobQuerySet:
@@ -128,7 +132,7 @@ def prune(
     Returns:
         How many jobs were deleted.
     """
-    total = sum(_delete_somehow(ids, jobs, now) for ids in _slices(jobs))
+    total = sum(_somehow(ids, lambda some: _delete(some, jobs), now) for ids in _slices(jobs))
     if total:
         changes = {"count": total}
         actions.record(verb, None, actor=actor, reason=reason, now=now, changes=changes)
@@ -148,9 +152,10 @@ def trim(
     Returns:
         How many jobs were trimmed.
     """
-    total = 0
-    for ids in _slices(jobs):
-        total += _trim(ids, jobs, logs_only=logs_only)
+    total = sum(
+        _somehow(ids, lambda some: _trim(some, jobs, logs_only=logs_only), now)
+        for ids in _slices(jobs)
+    )
     if total:
         changes = {"count": total, "logs_only": logs_only}
         actions.record("trim", None, actor=actor, reason=reason, now=now, changes=changes)
@@ -183,31 +188,31 @@ def forget(job_id: UUID, *, actor: Any = None, now: datetime, reason: str = "") 
         actions.record("forget", job_id, actor=actor, reason=reason, now=now)
 
 
-def _slices(jobs: JobQuerySet) -> Iterator[list[UUID]]:
+def _slices(jobs: JobQuerySet | BatchQuerySet) -> Iterator[list[UUID]]:
     last = None
     while ids := _after(jobs, last):
         yield ids
         last = ids[-1]
 
 
-def _after(jobs: JobQuerySet, last: UUID | None) -> list[UUID]:
+def _after(jobs: JobQuerySet | BatchQuerySet, last: UUID | None) -> list[UUID]:
     rows = jobs.filter(pk__gt=last) if last else jobs
     return list(rows.order_by("pk").values_list("pk", flat=True)[:SLICE])
 
 
-def _delete_somehow(ids: list[UUID], jobs: JobQuerySet, now: datetime) -> int:
-    """Delete a slice; where one job of it cannot be deleted, set that aside and delete the rest."""
+def _somehow(ids: list[UUID], write: Callable[[list[UUID]], int], now: datetime) -> int:
+    """Write for a slice; where that is refused for one row of it, set that aside and go on."""
     try:
-        return _delete(ids, jobs)
+        return write(ids)
     except Exception as error:
-        if not is_refusal(error):
+        if answer(error) is Answer.OUTAGE:
             raise
-        logger.exception("Jobs could not be deleted together, each is deleted by itself")
-    aside, deleted = Aside(Duty.PRUNE, now=now), 0
-    for job_id in ids:
-        with aside.guarding(job_id):
-            deleted += _delete([job_id], jobs)
-    return deleted
+        logger.exception("Rows could not be deleted together, each is deleted by itself")
+    aside, done = Aside(Duty.PRUNE, now=now), 0
+    for row_id in ids:
+        with aside.guarding(row_id):
+            done += write([row_id])
+    return done
 
 
 def _delete(ids: list[UUID], jobs: JobQuerySet) -> int:

@@ -77,7 +77,7 @@ def redeliver(
     if missing <= 0:
         return 0
     aside = Aside(Duty.REDELIVER, now=now)
-    spared = [*aside.waiting, *Aside(Duty.CLAIM, now=now).waiting]
+    spared = [*aside.waiting, *Aside(Duty.BEGIN, now=now).waiting]
     candidates = _overdue(now, after).filter(queue=queue).exclude(pk__in=spared)
     sent = 0
     for job in candidates.order_by("queued_at")[: min(missing, LIMIT)]:

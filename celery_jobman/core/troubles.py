@@ -12,17 +12,19 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.db.models import Exists, F, OuterRef, Q
 
 from celery_jobman.core.encoding import clean
+from celery_jobman.core.faults import message_of
 from celery_jobman.models import Batch, Duty, Job, Trouble
 from celery_jobman.models.database import atomic
 from celery_jobman.models.database_errors import Answer, answer
+from celery_jobman.states import FINAL, WAITING, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -62,15 +64,25 @@ class Aside:
         Raises:
             OperationalError, InterfaceError: The database is away.
         """
-        try:
+        with guarding(self._duty, row_id, now=self._now):
             yield
-        except Exception as error:
-            if answer(error) is Answer.OUTAGE:
-                raise
-            note(self._duty, row_id, error, now=self._now)
-        else:
             if self._known.pop(row_id, None):
                 overcome(self._duty, row_id)
+
+
+@contextmanager
+def guarding(duty: Duty, row_id: UUID, *, now: datetime) -> Iterator[None]:
+    """Guard one row as :meth:`Aside.guarding` does, without having asked what is set aside.
+
+    Raises:
+        OperationalError, InterfaceError: The database is away.
+    """
+    try:
+        yield
+    except Exception as error:
+        if answer(error) is Answer.OUTAGE:
+            raise
+        note(duty, row_id, error, now=now)
 
 
 def note(duty: Duty, row_id: UUID, error: BaseException | str, *, now: datetime) -> timedelta:
@@ -110,24 +122,48 @@ def overcome(duty: Duty, row_id: UUID) -> None:
     Trouble.objects.filter(duty=duty, row_id=row_id, again_at__isnull=False).delete()
 
 
-def tidy(*, now: datetime) -> int:
-    """Delete the troubles of rows that are gone, and those that nobody has tried again for long.
-
-    Whoever had the duty of such a one has not found the row any more: it has ended by itself.
-
-    Returns:
-        How many there were.
-    """
-    row = {"pk": OuterRef("row_id")}
-    there = Q(Exists(Job.objects.filter(**row))) | Q(Exists(Batch.objects.filter(**row)))
-    past = Q(again_at__lt=now - LONGEST) & ~Q(duty=Duty.PRUNE)
-    return Trouble.objects.filter(past | ~there).delete()[0]
-
-
 def forget(row_ids: Iterable[UUID], *duties: Duty) -> None:
     """Delete the troubles of rows; only those of some duties, if any are given."""
     rows = Trouble.objects.of(row_ids)
     (rows.filter(duty__in=duties) if duties else rows).delete()
+
+
+#: States of a job in which each duty is still to be done for it.
+_WHILE: Final = {
+    Duty.BEGIN: frozenset({State.SCHEDULED, State.QUEUED}),
+    Duty.DISPATCH: frozenset({State.SCHEDULED}),
+    Duty.REDELIVER: frozenset({State.SCHEDULED, State.QUEUED}),
+    Duty.RESCUE: frozenset({State.RUNNING}),
+    Duty.END: frozenset({State.RUNNING}),
+    Duty.CANCEL: WAITING | {State.RUNNING},
+    Duty.PRUNE: FINAL,
+}
+
+
+def forget_settled() -> int:
+    """Delete the troubles of what was done another way; return how many.
+
+    A job that could not be sent was sent with many others, or by another worker; one that could
+    not be stopped has ended by itself.  What is missing for good stays, as long as its row.
+    """
+    row = {"pk": OuterRef("row_id")}
+    there = Q(Exists(Job.objects.filter(**row))) | Q(Exists(Batch.objects.filter(**row)))
+    gone = Trouble.objects.exclude(there).delete()[0]
+    open_ones = list(Trouble.objects.filter(again_at__isnull=False))
+    ids = {each.row_id for each in open_ones}
+    if not ids:
+        return gone
+    jobs = dict(Job.objects.filter(pk__in=ids).values_list("pk", "state"))
+    going = set(Batch.objects.unfinished().filter(pk__in=ids).values_list("pk", flat=True))
+    settled = [each.pk for each in open_ones if not _is_left(each, jobs, going)]
+    return gone + Trouble.objects.filter(pk__in=settled).delete()[0]
+
+
+def _is_left(trouble: Trouble, jobs: Mapping[UUID, str], going: Collection[UUID]) -> bool:
+    state = jobs.get(trouble.row_id)
+    if state is None:
+        return trouble.row_id in going
+    return state in _WHILE.get(Duty(trouble.duty), ())
 
 
 def pause(tries: int) -> timedelta:
@@ -137,5 +173,5 @@ def pause(tries: int) -> timedelta:
 
 
 def _text(error: BaseException | str) -> str:
-    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    text = error if isinstance(error, str) else f"{type(error).__name__}: {message_of(error)}"
     return clean(text, ERROR_LENGTH)

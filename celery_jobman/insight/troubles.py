@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 #: What is said of a duty that is tried again.
 _SENTENCES = {
     Duty.END: gettext_lazy("Its end could not be written"),
+    Duty.BEGIN: gettext_lazy("A worker could not begin it"),
     Duty.RESCUE: gettext_lazy("It could not be taken back from a dead worker"),
     Duty.DISPATCH: gettext_lazy("It could not be sent"),
     Duty.REDELIVER: gettext_lazy("It could not be sent again"),
-    Duty.CLAIM: gettext_lazy("It could not be begun"),
     Duty.CANCEL: gettext_lazy("It could not be stopped"),
     Duty.MEMBERS: gettext_lazy("Its members could not be seen to"),
     Duty.PRUNE: gettext_lazy("It could not be deleted"),

@@ -18,10 +18,10 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("end", "Write its end"),
+                            ("begin", "Begin it"),
                             ("rescue", "Take it back"),
                             ("dispatch", "Send it"),
                             ("redeliver", "Send it again"),
-                            ("claim", "Begin it"),
                             ("cancel", "Stop it"),
                             ("members", "See to its members"),
                             ("prune", "Delete it"),

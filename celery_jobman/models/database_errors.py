@@ -57,8 +57,8 @@ def answer(error: BaseException | None) -> Answer:
     if not isinstance(error, Error):
         return Answer.REFUSAL
     first = error.args[0] if error.args else ""
-    if isinstance(first, int):  # MySQL, whose SQLSTATE says less than its number
-        return _by_number(first)
+    if isinstance(first, int) and not isinstance(error, InterfaceError):
+        return _by_number(first)  # PyMySQL tells a state, too, which is HY000 for most
     state = getattr(error.__cause__, "sqlstate", None)
     if state:
         return _by_state(str(state))

@@ -19,6 +19,9 @@ class Duty(models.TextChoices):
     END = "end", _("Write its end")
     """The end of a job was written without a part of it, or is not written yet."""
 
+    BEGIN = "begin", _("Begin it")
+    """A worker that took a job's message could not claim the job."""
+
     RESCUE = "rescue", _("Take it back")
     """A job of a dead worker could not be taken back."""
 
@@ -27,9 +30,6 @@ class Duty(models.TextChoices):
 
     REDELIVER = "redeliver", _("Send it again")
     """A job whose message was lost could not be sent again."""
-
-    CLAIM = "claim", _("Begin it")
-    """A worker that took a job's message could not claim the job."""
 
     CANCEL = "cancel", _("Stop it")
     """A job that ignores its cancel could not be stopped by force."""

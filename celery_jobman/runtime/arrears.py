@@ -1,9 +1,10 @@
 """Arrears: ends of attempts that a process could not write, because the database did not take them.
 
 The task's own work is done, and Celery was told so; only the row does not know.  The supervisor
-pays as soon as the database answers.  An end that it refuses, whatever is left out, waits behind
-the others for a pause that doubles, and is a trouble of its job.  If the process dies before
-that, the job still looks as if it were running there, is rescued, and runs again.
+pays as soon as the database answers.  An end that it refuses, whatever is left out, or that still
+meets another transaction, waits behind the others for a pause that doubles, and is a trouble of
+its job.  If the process dies before that, the job still looks as if it were running there, is
+rescued, and runs again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from django.utils import timezone
 from celery_jobman.core import troubles
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Duty
-from celery_jobman.models.database_errors import is_refusal
+from celery_jobman.models.database_errors import Answer, answer
 from celery_jobman.runtime.connection import drop, private
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _is_paid(debt: Debt) -> bool:
     except ClaimLost:
         logger.warning("An end came too late, the job had been taken back")
     except Exception as error:  # noqa: BLE001 - whatever it is, the end is still owed
-        if not is_refusal(error):
+        if answer(error) is Answer.OUTAGE:
             _owed.appendleft(debt)
             with private():
                 drop()

@@ -136,9 +136,12 @@ SECONDS_EACH = 0.01
 def publish_on_commit(job: Job, *, app: Celery, options: dict[str, Any], **extra: Any) -> None:
     """Send a job's message once its row is committed; a worker does it if this fails."""
     alias = using()
-    send = partial(_deliver, job, app=app, options=options, **extra)
+
+    def send() -> None:
+        _deliver(job, app=app, options=options, **extra)
+
     if options.get("after_commit", settings().after_commit):
-        transaction.on_commit(send, using=alias)
+        transaction.on_commit(send, using=alias, robust=True)  # the row is there
     else:
         send()
 
@@ -163,8 +166,8 @@ def send_if_due(job_id: UUID) -> None:
             job = Job.objects.due(timezone.now()).filter(pk=job_id).first()
             if job is not None:
                 dispatch(job)
-    except connection.OUTAGE as error:
-        logger.warning("Job is left to a dispatcher job=%s error=%r", job_id, error)
+    except Exception as error:
+        logger.warning("Job is left to a dispatcher job=%s error=%r", job_id, error, exc_info=True)
 
 
 def send_all_due(job_ids: Sequence[UUID]) -> bool:
@@ -185,8 +188,11 @@ def send_all_due(job_ids: Sequence[UUID]) -> bool:
             return dispatching.dispatch_all(
                 due, publish_all, now=now, expired=results.cancelled
             ).all_taken
-    except connection.OUTAGE as error:
-        logger.warning("Jobs are left to a dispatcher count=%s error=%r", len(job_ids), error)
+    except Exception as error:
+        count = len(job_ids)
+        logger.warning(
+            "Jobs are left to a dispatcher count=%s error=%r", count, error, exc_info=True
+        )
         return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -10,8 +11,10 @@ from django.apps import apps
 from django.core.exceptions import AppRegistryNotReady
 from django.utils import timezone
 
-from celery_jobman.core import behind, jobs
+from celery_jobman.core import behind, jobs, joins
+from celery_jobman.exceptions import DatabaseUnwritable
 from celery_jobman.models.database import atomic
+from celery_jobman.models.database_errors import is_refusal
 from celery_jobman.runtime import broker, connection, messages, placing
 from celery_jobman.runtime.running import current_job
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
     from celery_jobman.models import Job
     from celery_jobman.runtime.running import RunningJob
+
+logger = logging.getLogger("celery_jobman")
 
 #: Options that must stay with the call, because they cannot be written to a row.
 OF_THIS_CALL = ("producer", "publisher", "connection", "router")
@@ -55,7 +60,8 @@ def enqueue(task: Task, args: Any, kwargs: Any, options: dict[str, Any]) -> Asyn
     if followers and here is not None and here.run.member is not None:
         here.handed_on |= placing.is_handed_on(here.request, options)
     with connection.enqueueing():
-        is_to_go = _write(job, rows, waited=row_id is not None)
+        write = _write if row_id is None or _is_ending(here) else _write_somehow
+        is_to_go = write(job, rows, waited=row_id is not None)
         result = _result(task, job, options)
         if is_to_go and job.available_at is None:
             _send(task, job, _of_an_end(options) if _is_ending(here) else options, result)
@@ -74,6 +80,23 @@ def _write(job: Job, rows: list[Job], *, waited: bool) -> bool:
         if rows:
             jobs.block(rows, now=now)
     return is_to_go
+
+
+def _write_somehow(job: Job, rows: list[Job], *, waited: bool) -> bool:
+    """Write a link that Celery publishes; one that is refused has failed, and says why.
+
+    Nobody would come back to it, and those behind it would wait for ever.
+    """
+    try:
+        return _write(job, rows, waited=waited)
+    except Exception as error:
+        cause = error.__cause__ if isinstance(error, DatabaseUnwritable) else error
+        if not isinstance(cause, Exception) or not is_refusal(cause):
+            raise
+        logger.exception("A link could not be enqueued job=%s", job.id)
+        with atomic():
+            joins.fail_link(job.id, job.parent_id or job.id, cause, now=timezone.now())
+        return False
 
 
 def _is_retry(task: Task, options: dict[str, Any], here: RunningJob) -> bool:

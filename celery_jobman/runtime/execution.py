@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from celery.exceptions import Ignore
-from django.db import DatabaseError
 from django.utils import timezone
 
 from celery_jobman.conf import settings
@@ -102,26 +101,26 @@ def _claimed(task: Task) -> Run | None:
     try:
         with connection.private():
             return connection.patiently(lambda: _claim(task, tried), "claim")
-    except DatabaseError as error:
+    except Exception as error:
+        header = messages.header_of(task.request)
+        if header is not None and not task.request.is_eager and is_refusal(error):
+            _cannot_begin(UUID(header["job"]), error)
+            raise Ignore("the job could not be begun") from error
+        if not isinstance(error, connection.OUTAGE):
+            raise
         # The row still says queued; redelivery sends the job out again.
         logger.exception("Job could not be claimed task=%s task_id=%s", task.name, task.request.id)
-        if not is_refusal(error):
-            raise Ignore("the database is away") from error
-        _set_aside(task, error)
-        raise Ignore("the database does not take the claim") from error
+        raise Ignore("the database is away") from error
 
 
-def _set_aside(task: Task, error: Exception) -> None:
-    """Let the page of a job say why it is not begun, and its next message wait.
-
-    Raises:
-        django.db.DatabaseError: ``error`` itself: there is no row that could say so.
-    """
-    header = messages.header_of(task.request)
-    if header is None or task.request.is_eager:
-        raise error
-    with connection.private():
-        troubles.note(Duty.CLAIM, UUID(header["job"]), error, now=timezone.now())
+def _cannot_begin(job_id: UUID, error: Exception) -> None:
+    """Let a job's page say why it stays queued; its message is sent again, and it is tried anew."""
+    logger.error("Job could not be claimed job=%s", job_id, exc_info=error)
+    try:
+        with connection.private():
+            troubles.note(Duty.BEGIN, job_id, error, now=timezone.now())
+    except Exception:
+        logger.exception("That could not be noted job=%s", job_id)
 
 
 def _claim(task: Task, tried: list[Run]) -> Run | None:
@@ -257,6 +256,19 @@ def _judge_late(error: BaseException, task: Task, job: RunningJob) -> None:
         return
     if verdict.ending is not None:
         settling.settle_late(job, verdict.ending)
+
+
+def fail_unbegun(task: Task, error: BaseException) -> None:
+    """End the attempt of a message whose task failed before it was called, in ``before_start``.
+
+    Does nothing where the attempt had begun: then it has ended, too.
+    """
+    with suppress(Ignore):
+        job = begin(task)
+        with running(job):
+            verdict = _judge(error, task, job)
+            if verdict.ending is not None:
+                settling.settle(job, verdict.ending)
 
 
 @contextmanager

@@ -65,11 +65,10 @@ SLICE = 500
 LONGEST_DISPATCH = 2.0
 #: Seconds between two looks for messages that the broker lost.
 LOOK_FOR_LOST = 5.0
+#: Seconds between two looks for troubles that are over.
+FORGET_TROUBLES = 30.0
 #: Seconds between two notes that queues have a consumer.
 NOTE_QUEUES = 30.0
-
-#: Seconds between two looks for troubles that have passed.
-TIDY = 300.0
 
 #: Tries of a note while the database is away, one a second.
 TRIES = 600
@@ -139,7 +138,7 @@ class Keeping(Thread):
             (self.redeliver, LOOK_FOR_LOST),
             (self.enforce, 1.0),
             (self.note_queues, NOTE_QUEUES),
-            (self.tidy, TIDY),
+            (self.forget_troubles, FORGET_TROUBLES),
         ]
 
     def _attempt(self, duty: Callable[[], object]) -> None:
@@ -284,9 +283,9 @@ class Keeping(Thread):
         """Note which queues this worker consumes."""
         workers.consume(self.queues, now=timezone.now())
 
-    def tidy(self) -> None:
-        """Forget troubles that have passed."""
-        troubles.tidy(now=timezone.now())
+    def forget_troubles(self) -> None:
+        """Delete the troubles of what was done another way."""
+        troubles.forget_settled()
 
     def _row(self) -> Worker:
         versions = {

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import singledispatch
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
@@ -243,11 +244,23 @@ def _failure(error: BaseException, task: Task, job: RunningJob, outcome: Outcome
 def delay(task: Task, failures: int) -> timedelta:
     """Return the wait before the next attempt, by the task's ``backoff``."""
     try:
-        wait = delay_of(task.backoff, failures)
+        wait = delay_of(_backoff(task, failures), failures)
         return limits.duration("backoff", wait.total_seconds())
     except Exception:
         logger.exception("Backoff of %s is of no use, waiting %s", task.name, FALLBACK_DELAY)
         return FALLBACK_DELAY
+
+
+def _backoff(task: Task, failures: int) -> Any:
+    """Return the task's ``backoff``; a function that was given as an option is no method of it."""
+    backoff = task.backoff
+    try:
+        signature(backoff).bind(failures)
+    except TypeError:  # it is none, or is given the task, too
+        return getattr(backoff, "__func__", backoff)
+    except ValueError:  # a builtin that does not tell
+        return backoff
+    return backoff
 
 
 def _signature(task: Task, job: RunningJob, error: BaseException, delay: timedelta) -> Retry:

@@ -19,10 +19,10 @@ NAMED = 5
 #: What is said of the rows of each duty.
 _WHAT = {
     Duty.END: "whose end the database refuses",
+    Duty.BEGIN: "that no worker can begin",
     Duty.RESCUE: "that cannot be taken back from dead workers",
     Duty.DISPATCH: "that cannot be sent",
     Duty.REDELIVER: "that cannot be sent again",
-    Duty.CLAIM: "that workers cannot begin",
     Duty.CANCEL: "that cannot be stopped",
     Duty.MEMBERS: "whose members cannot be seen to",
     Duty.PRUNE: "that cannot be deleted",

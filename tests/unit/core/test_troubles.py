@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db import DataError, OperationalError
@@ -9,7 +10,11 @@ from celery_jobman.core import troubles
 from celery_jobman.core.troubles import LONGEST, SHORTEST, Aside
 from celery_jobman.models import Duty, Trouble
 from celery_jobman.models.ids import uuid7
-from tests.factories import LATER, NOON, begun_batch, queued_job
+from celery_jobman.states import State
+from tests.factories import LATER, NOON, begun_batch, job_in, queued_job
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import Budget
 
 pytestmark = pytest.mark.django_db
 
@@ -100,22 +105,12 @@ def test_the_first_failure_is_logged_with_its_traceback_and_the_others_in_a_line
     assert [bool(record.exc_info) for record in caplog.records] == [True, False]
 
 
-def test_a_trouble_that_nobody_has_tried_again_though_it_was_due_has_passed() -> None:
-    past, kept, told = (queued_job().id for _ in range(3))
-    troubles.note(Duty.RESCUE, past, "no", now=NOON)
-    troubles.note(Duty.RESCUE, kept, "no", now=NOON + LONGEST)
-    troubles.remark(Duty.END, told, "its result is missing", now=NOON)
-
-    assert troubles.tidy(now=NOON + LONGEST + 2 * SHORTEST) == 1
-    assert set(Trouble.objects.values_list("row_id", flat=True)) == {kept, told}
-
-
 def test_the_troubles_of_rows_that_are_gone_have_passed() -> None:
     batch, job = begun_batch(total=1), queued_job()
     for row_id in (batch.pk, job.pk, uuid7()):
         troubles.remark(Duty.END, row_id, "its callbacks are missing", now=NOON)
 
-    assert troubles.tidy(now=NOON) == 1
+    assert troubles.forget_settled() == 1
     assert set(Trouble.objects.values_list("row_id", flat=True)) == {batch.pk, job.pk}
 
 
@@ -127,3 +122,57 @@ def test_the_troubles_of_rows_can_be_forgotten() -> None:
     troubles.forget([row_id])
 
     assert Trouble.objects.get().row_id == other
+
+
+@pytest.mark.parametrize(
+    ("duty", "state", "is_left"),
+    [
+        (Duty.BEGIN, State.QUEUED, True),
+        (Duty.BEGIN, State.RUNNING, False),
+        (Duty.DISPATCH, State.SCHEDULED, True),
+        (Duty.DISPATCH, State.QUEUED, False),
+        (Duty.REDELIVER, State.QUEUED, True),
+        (Duty.REDELIVER, State.RUNNING, False),
+        (Duty.RESCUE, State.RUNNING, True),
+        (Duty.RESCUE, State.SCHEDULED, False),
+        (Duty.END, State.RUNNING, True),
+        (Duty.END, State.SUCCEEDED, False),
+        (Duty.CANCEL, State.BLOCKED, True),
+        (Duty.CANCEL, State.CANCELLED, False),
+        (Duty.PRUNE, State.FAILED, True),
+        (Duty.PRUNE, State.SCHEDULED, False),
+    ],
+)
+def test_a_trouble_is_told_while_there_is_something_left_to_do(
+    duty: Duty,
+    state: State,
+    is_left: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    troubles.note(duty, job_in(state).id, "no", now=NOON)
+
+    troubles.forget_settled()
+
+    assert Trouble.objects.exists() is is_left
+
+
+def test_the_trouble_of_a_batch_is_told_until_it_has_finished() -> None:
+    going, over = begun_batch(total=1), begun_batch(State.SUCCEEDED, total=1)
+    for batch in (going, over):
+        troubles.note(Duty.MEMBERS, batch.pk, "no", now=NOON)
+
+    troubles.forget_settled()
+
+    assert Trouble.objects.get().row_id == going.pk
+
+
+def test_what_is_missing_for_good_stays() -> None:
+    troubles.remark(Duty.END, job_in(State.SUCCEEDED).id, "its result", now=NOON)
+
+    troubles.forget_settled()
+
+    assert Trouble.objects.exists()
+
+
+def test_looking_for_troubles_where_there_are_none_is_two_statements(budget: Budget) -> None:
+    with budget(2):
+        assert troubles.forget_settled() == 0

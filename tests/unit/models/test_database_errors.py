@@ -116,3 +116,23 @@ def test_what_this_database_refuses_is_a_refusal() -> None:
         cursor.execute(statement)
 
     assert is_refusal(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "sqlstate", "meant"),
+    [
+        (1153, "08S01", Answer.REFUSAL),
+        (1205, "HY000", Answer.CONFLICT),
+        (1021, "HY000", Answer.OUTAGE),
+        (1290, "HY000", Answer.OUTAGE),
+        (1927, "HY000", Answer.OUTAGE),
+        (1213, "40001", Answer.CONFLICT),
+    ],
+)
+def test_the_number_counts_where_pymysql_tells_a_state_too(
+    number: int, sqlstate: str, meant: Answer
+) -> None:
+    error = OperationalError(number, "…")
+    error.__cause__ = Psycopg(sqlstate)
+
+    assert answer(error) is meant

@@ -74,6 +74,18 @@ def test_what_cannot_be_paid_is_logged_and_does_not_hold_up_the_rest(
     assert arrears.is_clear() is not is_owed
 
 
+def test_an_end_that_meets_another_transaction_lets_the_others_be_written() -> None:
+    locked = OperationalError(1205, "Lock wait timeout exceeded")
+    second = Mock()
+    arrears.owe(Mock(side_effect=locked))
+    arrears.owe(second)
+
+    arrears.pay()
+
+    second.assert_called_once()
+    assert not arrears.is_clear()
+
+
 @pytest.mark.django_db
 def test_an_end_that_is_refused_is_a_trouble_of_its_job_until_it_is_written(
     monkeypatch: pytest.MonkeyPatch,

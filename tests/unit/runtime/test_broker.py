@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from celery import Celery
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -130,10 +130,11 @@ def test_a_job_that_is_gone_is_not_sent(sent: list[Job]) -> None:
 
 
 @pytest.mark.usefixtures("sent")
-def test_with_the_database_away_it_is_left_to_a_dispatcher(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("error", [OperationalError, IntegrityError, ValueError])
+def test_what_cannot_be_sent_at_once_is_left_to_a_dispatcher(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: type[Exception]
 ) -> None:
-    monkeypatch.setattr(broker, "dispatch", Mock(side_effect=OperationalError))
+    monkeypatch.setattr(broker, "dispatch", Mock(side_effect=error))
     job = scheduled_job()
 
     broker.send_if_due(job.id)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
 import pytest
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
 from celery_jobman.core import dispatching
@@ -85,10 +85,11 @@ def test_one_is_sent_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     send.assert_called_once_with(job.id)
 
 
-def test_they_are_left_to_a_dispatcher_while_the_database_is_away(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("error", [OperationalError("gone"), IntegrityError("no")])
+def test_those_that_cannot_be_sent_at_once_are_left_to_a_dispatcher(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    monkeypatch.setattr(dispatching, "dispatch_all", Mock(side_effect=OperationalError("gone")))
+    monkeypatch.setattr(dispatching, "dispatch_all", Mock(side_effect=error))
 
     assert not broker.send_all_due([scheduled_job().id, scheduled_job().id])
 

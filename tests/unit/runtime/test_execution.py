@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 from celery.app.task import Context
 from celery.exceptions import Ignore
-from django.db import IntegrityError, OperationalError
+from django.db import DataError, OperationalError
 
-from celery_jobman.core import attempts, behind
+from celery_jobman.core import attempts, behind, troubles
 from celery_jobman.core.endings import Ending
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Duty, Job, Outcome, Trouble
@@ -19,7 +19,7 @@ from celery_jobman.runtime.messages import HEADER, header
 from celery_jobman.runtime.running import current_job
 from celery_jobman.runtime.running import running as run
 from celery_jobman.states import State
-from tests.factories import LATER, blocked_job, queued_job, running_job, unsaved_job
+from tests.factories import LATER, blocked_job, finished_job, queued_job, running_job, unsaved_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -167,18 +167,54 @@ def test_a_job_that_cannot_be_claimed_is_left_to_redelivery(
     assert "Job could not be claimed" in caplog.text
 
 
-def test_a_claim_that_the_database_refuses_is_a_trouble_of_its_job(
+def test_a_claim_that_is_refused_is_its_jobs_trouble(
     receive: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = queued_job()
-    monkeypatch.setattr(attempts, "claim", Mock(side_effect=IntegrityError("a constraint")))
+    monkeypatch.setattr(attempts, "claim", Mock(side_effect=DataError("out of range")))
 
-    with pytest.raises(Ignore, match="does not take the claim"):
+    with pytest.raises(Ignore, match="the job could not be begun"):
         execution.begin(receive(row))
 
-    noted = Trouble.objects.get(row_id=row.id)
     row.refresh_from_db()
-    assert (noted.duty, noted.error) == (Duty.CLAIM, "IntegrityError: a constraint")
+    trouble = Trouble.objects.get(row_id=row.id)
+    assert row.state == State.QUEUED
+    assert (trouble.duty, trouble.error) == (Duty.BEGIN, "DataError: out of range")
+
+
+def test_an_attempt_that_failed_before_its_body_ends_as_any_other(
+    receive: Callable[..., Task],
+) -> None:
+    row = queued_job(max_attempts=2)
+    task = receive(row)
+    task.backoff = 3600
+
+    execution.fail_unbegun(task, OSError("no licence"))
+
+    row.refresh_from_db()
+    assert (row.state, row.failures, row.error_message) == (State.SCHEDULED, 1, "no licence")
+
+
+def test_an_attempt_that_has_ended_is_not_ended_again(receive: Callable[..., Task]) -> None:
+    row = finished_job(State.SUCCEEDED)
+
+    execution.fail_unbegun(receive(row), OSError("no licence"))
+
+    row.refresh_from_db()
+    assert row.state == State.SUCCEEDED
+
+
+def test_a_refusal_that_cannot_even_be_noted_is_left_to_redelivery(
+    receive: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = queued_job()
+    monkeypatch.setattr(attempts, "claim", Mock(side_effect=DataError("out of range")))
+    monkeypatch.setattr(troubles, "note", Mock(side_effect=OperationalError("away")))
+
+    with pytest.raises(Ignore, match="the job could not be begun"):
+        execution.begin(receive(row))
+
+    row.refresh_from_db()
     assert row.state == State.QUEUED
 
 

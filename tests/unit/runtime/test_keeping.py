@@ -406,5 +406,5 @@ def test_every_duty_has_its_period(keeper: Keeping, settings: Project) -> None:
 
     assert periods == {
         "beat": 7, "dispatch": 2, "run_errands": 2, "rescue": 3, "redeliver": 5.0, "enforce": 1.0,
-        "note_queues": 30.0, "tidy": 300.0,
+        "note_queues": 30.0, "forget_troubles": 30.0,
     }  # fmt: skip

@@ -8,6 +8,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from celery.exceptions import Retry
 from django.utils import timezone
 
+from celery_jobman import JobTask
 from celery_jobman.exceptions import (
     UnencodableValue,
 )
@@ -18,7 +19,7 @@ from celery_jobman.states import State
 from tests.factories import EARLIER, LATER, NOON, running_job
 
 if TYPE_CHECKING:
-    from celery import Task
+    from celery import Celery, Task
 
     from tests.unit.conftest import Budget
     from tests.unit.runtime.conftest import Running
@@ -109,6 +110,34 @@ def test_a_failed_attempt_waits_as_its_backoff_says(task: Task, running: Running
     assert verdict.ending.changes["retries"] == 4
     assert isinstance(verdict.error, Retry)
     assert verdict.error.when == 60
+
+
+def doubled(failures: int) -> int:
+    return 20 * failures
+
+
+def busy() -> None:
+    raise OSError("busy")
+
+
+class Patient(JobTask):
+    """Counts its own waits."""
+
+    def backoff(self, failures: int) -> int:
+        return 20 * failures
+
+
+@pytest.mark.parametrize("options", [{"backoff": doubled}, {"base": Patient}])
+def test_a_backoff_may_be_a_function_given_as_an_option_or_a_method(
+    app: Celery, running: Running, options: dict[str, Any]
+) -> None:
+    task = app.task(name="demo.patient", shared=False, **options)(busy)
+    app.tasks.pop("demo.patient")
+
+    verdict = judge(OSError("busy"), task, running(running_job(max_attempts=3)))
+
+    assert verdict.ending is not None
+    assert verdict.ending.available_at == NOON + timedelta(seconds=20)
 
 
 @pytest.mark.parametrize("backoff", ["soon", lambda _: 1 / 0, lambda: 1, [None, "x"], object()])

@@ -232,7 +232,7 @@ def test_a_lost_message_that_cannot_be_sent_again_keeps_no_other_from_it(refused
 
 def test_a_job_that_a_worker_could_not_claim_is_offered_again_after_its_pause() -> None:
     job = queued_job(queued_at=EARLIER)
-    troubles.note(Duty.CLAIM, job.id, IntegrityError("a constraint"), now=NOON)
+    troubles.note(Duty.BEGIN, job.id, IntegrityError("a constraint"), now=NOON)
     sent: list[UUID] = []
 
     def redeliver(now: datetime) -> int:
@@ -344,3 +344,73 @@ def test_the_troubles_of_a_job_are_deleted_with_it() -> None:
     pruning.prune(pruning.prunable(NOON), now=LATER)
 
     assert not Trouble.objects.exists()
+
+
+def test_a_workflow_that_cannot_be_deleted_does_not_keep_others_from_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batches = [begun_batch(State.SUCCEEDED, finished_at=EARLIER) for _ in range(3)]
+    delete = pruning._delete_batches
+
+    def refuse(by: str, ids: list[UUID]) -> int:
+        if batches[0].id in ids:
+            raise DataError("a foreign key of the project")
+        return delete(by, ids)
+
+    monkeypatch.setattr(pruning, "_delete_batches", refuse)
+
+    assert pruning.prune_batches(NOON) == 2
+    assert list(Batch.objects.values_list("id", flat=True)) == [batches[0].id]
+    assert noted() == [(batches[0].id, Duty.PRUNE, "DataError: a foreign key of the project")]
+
+
+def test_a_job_that_cannot_be_trimmed_does_not_keep_others_from_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jobs = [finished_job(finished_at=EARLIER) for _ in range(3)]
+    trim = pruning._trim
+
+    def refuse(ids: list[UUID], *args: Any, **options: Any) -> int:
+        if jobs[0].id in ids:
+            raise DataError("a trigger of the project")
+        return trim(ids, *args, **options)
+
+    monkeypatch.setattr(pruning, "_trim", refuse)
+
+    assert pruning.trim(pruning.prunable(NOON), now=LATER) == 2
+    assert noted() == [(jobs[0].id, Duty.PRUNE, "DataError: a trigger of the project")]
+
+
+def test_a_job_without_a_message_that_cannot_be_put_back_keeps_no_other_from_being_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jobs = [scheduled_job(available_at=EARLIER + timedelta(seconds=n)) for n in range(4)]
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise IntegrityError("a constraint of the project")
+
+    monkeypatch.setattr(schedule, "hold", refuse)
+
+    sent = dispatching.dispatch_due(unable(jobs[1]), now=NOON)
+
+    assert sent == 3
+    assert (jobs[1].id, Duty.REDELIVER, WHY) in noted()
+
+
+def test_a_job_that_another_transaction_holds_does_not_keep_others_from_being_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jobs = [scheduled_job() for _ in range(3)]
+    move_all = transitions.move_all
+
+    def lock(job_ids: Sequence[UUID], *args: Any, **options: Any) -> list[UUID]:
+        if jobs[1].id in job_ids:
+            raise OperationalError(1205, "Lock wait timeout exceeded")
+        return move_all(job_ids, *args, **options)
+
+    monkeypatch.setattr(transitions, "move_all", lock)
+
+    sent = dispatching.dispatch_due(take_all, now=NOON)
+
+    assert sent == 2
+    assert [row_id for row_id, _, _ in noted()] == [jobs[1].id]

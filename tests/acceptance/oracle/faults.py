@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 
 #: By what is wrong: a side and a workflow that show it.
 FAULTS: Final[dict[str, tuple[str, Tree]]] = {
-    "options of Celery's canvas are lost when ours reads it": (
-        "read",
-        group(task("t1"), task("t2"), options={"priority": 9}),
-    ),
-    "Celery's group alone in a chain of ours becomes a chain": (
-        "mixed",
-        chain(group(task("t4"), task("t5", "echo"))),
-    ),
     "the result of a task that a group replaced is never there": (
         "ours",
         group(task("t1", "replace", by=group(task("t2"), task("t3"))), task("t4")),
@@ -62,19 +54,6 @@ def is_open(found: Question) -> bool:
     return all(any(each(found, kind) for each in _SEEN) for kind in found.kinds)
 
 
-def _is_lost_option(found: Question, kind: str) -> bool:
-    wholes = (each for each in trees.subtrees(found.tree) if each["kind"] != "task")
-    is_set = any(each.get("options") or trees.callbacks_of(each) for each in wholes)
-    return found.side in {"read", "mixed"} and kind == "options" and is_set
-
-
-def _is_group_in_a_chain(found: Question, _kind: str) -> bool:
-    return found.side == "mixed" and any(
-        each["kind"] == "chain" and [part["kind"] for part in each["parts"]] == ["group"]
-        for each in trees.subtrees(found.tree)
-    )
-
-
 def _is_group_for_a_task(found: Question, kind: str) -> bool:
     return kind == "result" and any(
         each.get("by", {}).get("kind") == "group" for each in trees.lasts_of(found.tree)
@@ -107,8 +86,6 @@ def _is_ignored_result(found: Question, kind: str) -> bool:
 
 
 _SEEN: Final[tuple[Callable[[Question, str], bool], ...]] = (
-    _is_lost_option,
-    _is_group_in_a_chain,
     _is_group_for_a_task,
     _is_group_for_a_task_with_a_callback,
     _is_option_of_a_stand_in,

@@ -111,6 +111,11 @@ FLOWS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a later chain": lambda options: chain(A, chain(X, B).set(**options)),
     "a chain in a later group": lambda options: chain(A, group(chain(X), B).set(**options)),
     "a later group of Celery's": lambda options: chain(A, celery.group(X, B).set(**options)),
+    "a group of Celery's": lambda options: group(celery.group(X, B).set(**options)),
+    "a group of Celery's as a header": lambda options: chord(celery.group(X).set(**options), B),
+    "a group of Celery's in a group of Celery's": lambda options: chain(
+        celery.group(celery.group(X, A).set(**options), B)
+    ),
     "a chain of Celery's": lambda options: batch([celery.chain(X, B).set(**options)]),
     "a chord of Celery's": lambda options: batch([celery.chord([X, A], B).set(**options)]),
 }

@@ -46,7 +46,7 @@ def parts_of(given: Any) -> list[Any]:
 
 
 def with_options(element: Any, options: Mapping[str, Any], besides: Iterable[str] = ()) -> Any:
-    """Return an element with further options, which win as those of a call do.
+    """Return an element with further options; its own win, and callbacks are added to its own.
 
     Raises:
         NotASignature: The element is neither a signature nor a flow.
@@ -55,8 +55,9 @@ def with_options(element: Any, options: Mapping[str, Any], besides: Iterable[str
     if not more:
         return element
     if hasattr(element, "elements"):  # a flow
-        return element.set(**more)
+        return element.set(**{**more, **element.options})
     copy = signature_in(element).clone()
     for name in more.keys() & set(LISTS):
         more[name] = [*(maybe_list(copy.options.get(name)) or ()), *maybe_list(more[name])]
-    return copy.set(**more)
+    own = {name: value for name, value in copy.options.items() if name not in LISTS}
+    return copy.set(**{**more, **own})

@@ -27,17 +27,6 @@ FAULTS: Final[dict[str, tuple[str, Tree]]] = {
         "ours",
         chain(task("t1", "replace", by=group(task("t2"), task("t3")), link=[task("t4")])),
     ),
-    "options of a group that replaces a task win over those of its members": (
-        "ours",
-        chain(
-            task(
-                "t1",
-                "replace",
-                by=group(task("t2"), task("t3", options={"priority": 9}), options={"priority": 3}),
-            ),
-            task("t4"),
-        ),
-    ),
     "the body of a Celery chord around a chord has a second row that waits for ever": (
         "jobs",
         chord(group(chord(task("t1"), chain(task("t2"))), task("t3")), task("t4")),
@@ -67,13 +56,6 @@ def _is_group_for_a_task_with_a_callback(found: Question, _kind: str) -> bool:
     )
 
 
-def _is_option_of_a_stand_in(found: Question, kind: str) -> bool:
-    return kind == "options" and any(
-        each.get("by", {}).get("kind") == "group" and each["by"].get("options")
-        for each in trees.tasks_of(found.tree)
-    )
-
-
 def _is_second_row(found: Question, kind: str) -> bool:
     kinds = [each["kind"] for each in trees.subtrees(found.tree)]
     return found.side == "jobs" and kind == "row" and kinds.count("chord") > 1
@@ -88,7 +70,6 @@ def _is_ignored_result(found: Question, kind: str) -> bool:
 _SEEN: Final[tuple[Callable[[Question, str], bool], ...]] = (
     _is_group_for_a_task,
     _is_group_for_a_task_with_a_callback,
-    _is_option_of_a_stand_in,
     _is_second_row,
     _is_ignored_result,
 )

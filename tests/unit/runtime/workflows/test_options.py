@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import celery
 import pytest
@@ -242,6 +243,19 @@ def test_an_option_without_a_meaning_for_a_member_is_refused(options: dict[str, 
         flow.dispatch()
 
     assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("option", ["queue", "priority", "headers", "time_limit"])
+@pytest.mark.parametrize("whole", FLOWS)
+def test_an_option_of_a_member_wins_over_that_of_the_flow(option: str, whole: str) -> None:
+    others = {"queue": "other", "priority": 1, "headers": {"h": "other"}, "time_limit": 1}
+    options, is_kept = OPTIONS[option]
+    flow = FLOWS[whole]
+
+    with patch(f"{__name__}.X", X.clone().set(**options)):
+        job = dispatched(flow({option: others[option]}))
+
+    assert is_kept(job)
 
 
 def test_callbacks_of_celerys_own_canvas_are_called_once() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tests.acceptance.oracle import trees
-from tests.acceptance.oracle.trees import chain, chord, group, task
+from tests.acceptance.oracle.trees import chain, group, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,10 +26,6 @@ FAULTS: Final[dict[str, tuple[str, Tree]]] = {
     "a task with a callback cannot be replaced by a group": (
         "ours",
         chain(task("t1", "replace", by=group(task("t2"), task("t3")), link=[task("t4")])),
-    ),
-    "the body of a Celery chord around a chord has a second row that waits for ever": (
-        "jobs",
-        chord(group(chord(task("t1"), chain(task("t2"))), task("t3")), task("t4")),
     ),
     "the result of a skipped link that ignores its result is never there": (
         "ours",
@@ -56,11 +52,6 @@ def _is_group_for_a_task_with_a_callback(found: Question, _kind: str) -> bool:
     )
 
 
-def _is_second_row(found: Question, kind: str) -> bool:
-    kinds = [each["kind"] for each in trees.subtrees(found.tree)]
-    return found.side == "jobs" and kind == "row" and kinds.count("chord") > 1
-
-
 def _is_ignored_result(found: Question, kind: str) -> bool:
     return kind == "result" and any(
         each.get("options", {}).get("ignore_result") for each in trees.lasts_of(found.tree)
@@ -70,6 +61,5 @@ def _is_ignored_result(found: Question, kind: str) -> bool:
 _SEEN: Final[tuple[Callable[[Question, str], bool], ...]] = (
     _is_group_for_a_task,
     _is_group_for_a_task_with_a_callback,
-    _is_second_row,
     _is_ignored_result,
 )

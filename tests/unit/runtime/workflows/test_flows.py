@@ -76,6 +76,30 @@ def test_a_failure_that_is_allowed_passes_on_what_the_link_was_given() -> None:
     assert row.state == "succeeded"
 
 
+@pytest.mark.parametrize(
+    "flow",
+    [
+        group(deed.s("x"), deed.s("b")),
+        batch([deed.s("x"), deed.s("b")]),
+        chain(deed.s("x"), deed.s("b"), name="inner"),
+        chord([deed.s("x"), deed.s("b")], deed.s("y")).then(note.s("then")),
+    ],
+    ids=["group", "batch", "chain", "chord"],
+)
+def test_a_flow_whose_failure_is_allowed_passes_on_what_it_was_given(flow: Any) -> None:
+    broken.update("bx")
+    allowed = flow.set(allow_failure=True)
+
+    link = run(chain(deed.s("a"), allowed, deed.s("c")))
+    last = run(chain(deed.s("a"), group([[deed.s("d"), allowed], deed.s("e")]), deed.s("f")))
+    first = run(chain(group(allowed, deed.s("e")), deed.s("g")))
+
+    assert given_to("c") == ["a"]
+    assert given_to("f") == [["d", "e"]]
+    assert given_to("g") == [[None, "e"]]
+    assert [row.state for row in (link, last, first)] == ["succeeded"] * 3
+
+
 def test_what_follows_a_group_is_given_the_list_of_results() -> None:
     run(chain(deed.s("a"), group(deed.s("b"), deed.s("c")), deed.s("d")))
 

@@ -14,6 +14,7 @@ from celery_jobman.core import batches, callbacks, passing
 from celery_jobman.core.redaction import preview
 from celery_jobman.exceptions import PlainTask, UnknownTask
 from celery_jobman.models import Batch, Job
+from celery_jobman.models.batch import SEQUENCES
 from celery_jobman.models.ids import uuid7
 from celery_jobman.runtime import connection, limits, messages, registry
 from celery_jobman.runtime.task import JobTask, is_recorded
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from celery_jobman.core.batches import Row
     from celery_jobman.models import Role
 
-#: What the links after the first are not given.
+#: What the links after the first that can be called are not given.
 LATER: dict[str, Any] = {"args": (), "start": None, "delay": timedelta()}
 
 #: Options that put off the beginning, and are no member's business.
@@ -141,15 +142,24 @@ def plant(elements: Iterable[Any], soil: Soil, start: int = 0) -> Iterator[Row]:
 def _sequence(links: list[Any], position: int, soil: Soil) -> Iterator[Row]:
     ids = [uuid7() for _ in links]
     around = [None, *ids, None]
+    first = next((index for index, link in enumerate(links) if not _hands_on(link)), len(links))
     for index, link in enumerate(links):
         place = Place(
             id=ids[index], position=position, before=around[index], after=around[index + 2]
         )
-        here = soil if index == 0 else replace(soil, is_open=False, is_fed=True, **LATER)
+        here = soil if index <= first else replace(soil, is_fed=True, **LATER)
+        here = replace(here, is_open=soil.is_open and index == 0)
         if isinstance(link, Flow):
             yield from _nested(link, place, here)
         else:
             yield _job(link, place, here)
+
+
+def _hands_on(link: Signature | Flow) -> bool:
+    """Whether nothing in a link can be called, so that what follows is given what it is given."""
+    if not isinstance(link, Flow) or link.kind not in SEQUENCES:
+        return False
+    return all(_hands_on(inner) for links in link.elements for inner in links_of(links))
 
 
 def _nested(flow: Flow, place: Place, soil: Soil) -> Iterator[Row]:
@@ -256,7 +266,7 @@ def _job(signature: Signature, place: Place, soil: Soil) -> Job:
     limits.check_place(options, limits.NOT_OF_MEMBERS)
     allow_failure = bool(options.pop("allow_failure", False))
     fed = soil.is_fed and not signature.immutable
-    given = () if signature.immutable or not soil.is_open else soil.args
+    given = () if signature.immutable else soil.args
     args = (*((None,) if fed else ()), *given, *(signature.args or ()))
     delay, expires_after = (None, None) if soil.is_open else _relative(options)
     own_id = options.get("task_id")

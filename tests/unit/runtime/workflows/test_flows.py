@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import celery
 import pytest
+from django.utils import timezone
 
 from celery_jobman import actions, batch, chain, chord, group
 from celery_jobman.exceptions import EndlessWorkflow, NotASignature, PlainTask, UnknownTask
@@ -233,6 +235,39 @@ def test_a_chain_without_links_passes_on_what_it_was_given(empty: Any) -> None:
 
     assert given_to("b") == ["a"]
     assert row.state == "succeeded"
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        chain(name="none"),
+        chain(chain(name="none"), name="outer"),
+        chain(chain(chain(name="none")).then(note.s("then")), chain(name="other")),
+    ],
+    ids=["one", "nested", "two"],
+)
+@pytest.mark.parametrize(
+    "around",
+    [lambda flow: flow, lambda flow: group(flow, deed.s("b"))],
+    ids=["alone", "in_a_group"],
+)
+def test_a_chain_without_links_at_the_beginning_hands_on_the_arguments(
+    empty: Any, around: Any
+) -> None:
+    row = run(around(chain(empty, deed.s("a"), deed.s("c"))), 7, 8)
+    run(around(chain(empty, group(deed.s("d"), deed.si("e")))), 9)
+    run(around(chain(empty, deed.s("f"))))
+
+    assert [given_to(name) for name in "acdef"] == [[7, 8], ["a"], [9], [], []]
+    assert row.state == "succeeded"
+
+
+def test_what_follows_a_chain_without_links_begins_no_earlier_than_the_whole() -> None:
+    chain(chain(name="none"), deed.s("a")).set(countdown=3600).dispatch()
+    run_jobs()
+
+    assert did() == []
+    assert Job.objects.get().available_at > timezone.now() + timedelta(minutes=50)
 
 
 def test_what_follows_a_failed_group_is_skipped_and_goes_on_after_its_retry() -> None:

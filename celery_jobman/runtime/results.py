@@ -43,7 +43,7 @@ PATIENCE = 2.0
 
 _together: ContextVar[list[UUID] | None] = ContextVar("jobman_together", default=None)
 
-_TOLD = ("task", "task_id", "message", "root_id", "retries")
+_TOLD = ("task", "task_id", "message", "root_id", "retries", "state")
 #: What an extended result holds besides.
 _ARGUMENTS = ("args", "kwargs")
 
@@ -189,7 +189,8 @@ def _request(job: Job) -> Context:
         group_index=options.get("group_index"),
         root_id=job.root_id,
         parent_id=options.get("parent_id"),
-        ignore_result=bool(options.get("ignore_result", False)),
+        # Celery stores the error of a link for all that come after it, wanted or not.
+        ignore_result=bool(options.get("ignore_result")) and job.state != State.SKIPPED,
         reply_to=options.get("reply_to"),
         correlation_id=job.task_id,
         retries=job.retries,

@@ -27,10 +27,6 @@ FAULTS: Final[dict[str, tuple[str, Tree]]] = {
         "ours",
         chain(task("t1", "replace", by=group(task("t2"), task("t3")), link=[task("t4")])),
     ),
-    "the result of a skipped link that ignores its result is never there": (
-        "ours",
-        chain(task("t1", "fail"), task("t2", options={"ignore_result": True})),
-    ),
 }
 
 
@@ -52,14 +48,7 @@ def _is_group_for_a_task_with_a_callback(found: Question, _kind: str) -> bool:
     )
 
 
-def _is_ignored_result(found: Question, kind: str) -> bool:
-    return kind == "result" and any(
-        each.get("options", {}).get("ignore_result") for each in trees.lasts_of(found.tree)
-    )
-
-
 _SEEN: Final[tuple[Callable[[Question, str], bool], ...]] = (
     _is_group_for_a_task,
     _is_group_for_a_task_with_a_callback,
-    _is_ignored_result,
 )

@@ -17,7 +17,7 @@ from celery_jobman.models import Batch, Job
 from celery_jobman.models.batch import SEQUENCES
 from celery_jobman.models.ids import uuid7
 from celery_jobman.runtime import connection, limits, messages, registry
-from celery_jobman.runtime.task import JobTask, is_recorded
+from celery_jobman.runtime.task import COLLECT, JobTask, is_recorded
 from celery_jobman.runtime.workflows.elements import readable
 from celery_jobman.runtime.workflows.flows import Flow, chain
 from celery_jobman.runtime.workflows.live import LiveBatch
@@ -109,12 +109,14 @@ def add(batch: Batch, members: Iterable[Any]) -> int:
         return batches.add(batch.id, plant(readable(members), soil, batch.total), now=now)
 
 
-def stand_in(row: Job, given: Any) -> list[Row]:
+def stand_in(row: Job, given: Any, *, has_callbacks: bool) -> list[Row]:
     """Return the rows of what takes the place of a member, it the last of them.
 
     Args:
         row: The member, as it is in the database.
         given: What takes its place.
+        has_callbacks: Its callbacks are to be given one result.  If what takes its place ends
+            with a group, a job that returns the list of the results is added.
 
     Returns:
         Empty if there is nothing in it.  The errors are those of :func:`dispatch`.
@@ -125,12 +127,28 @@ def stand_in(row: Job, given: Any) -> list[Row]:
     links = list(links_of(given))
     if not links:
         return []
+    if has_callbacks and not _ends_with_one(links):
+        collect = current_app.tasks[COLLECT].s()
+        links.append(collect.set(queue=row.queue, priority=row.priority))
     link = links[0] if len(links) == 1 else chain(links)
     place = Place(id=uuid7(), position=row.position or 0, before=row.id, after=row.next_id)
     is_nested = isinstance(link, Flow)
     rows: list[Row] = [*_nested(link, place, soil)] if is_nested else [_job(link, place, soil)]
     rows[-1].allow_failure |= row.allow_failure
     return rows
+
+
+def _ends_with_one(links: list[Signature | Flow]) -> bool:
+    """Whether the result of links is that of one job."""
+    last = links[-1] if links else None
+    if not isinstance(last, Flow):
+        return last is not None
+    inside = (
+        [link for each in last.elements for link in links_of(each)]
+        if last.kind in SEQUENCES
+        else []
+    )
+    return _ends_with_one(inside)
 
 
 def plant(elements: Iterable[Any], soil: Soil, start: int = 0) -> Iterator[Row]:

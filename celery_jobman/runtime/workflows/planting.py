@@ -205,7 +205,7 @@ def _beginning(flow: Flow, soil: Soil) -> dict[str, Any]:
     if soil.is_open:
         begins = soil.start or soil.now
         return {"start": messages.due(dict(flow.options), begins) or soil.start}
-    if eta is None:
+    if countdown or eta is None:
         return {"delay": soil.delay + limits.duration("countdown", countdown or 0)}
     moments = [soil.start, messages.due({"eta": eta}, soil.now)]
     return {"start": max((moment for moment in moments if moment), default=None)}

@@ -245,6 +245,12 @@ def test_an_option_without_a_meaning_for_a_member_is_refused(options: dict[str, 
     assert not Job.objects.exists()
 
 
+def test_the_countdown_of_a_later_flow_wins_over_its_eta() -> None:
+    job = dispatched(chain(A, group(X).set(eta=LATER, countdown=60)))
+
+    assert (job.delay, job.available_at) == (timedelta(seconds=60), None)
+
+
 @pytest.mark.parametrize("option", ["queue", "priority", "headers", "time_limit"])
 @pytest.mark.parametrize("whole", FLOWS)
 def test_an_option_of_a_member_wins_over_that_of_the_flow(option: str, whole: str) -> None:

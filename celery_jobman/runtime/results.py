@@ -186,7 +186,7 @@ def stood_in(batch_id: UUID) -> None:
     ``ChordError``, as of a chord of Celery's.
     """
     batch = Batch.objects.without_payloads().filter(pk=batch_id, state__in=FINAL).first()
-    job = Job.objects.filter(pk=batch.follows_id, replaced_by=batch_id).first() if batch else None
+    job = _replaced_by(batch) if batch else None
     task = registry.find(job.task) if job else None
     if batch is None or job is None or task is None or _has_told(batch):
         return
@@ -197,6 +197,12 @@ def stood_in(batch_id: UUID) -> None:
         _tell_of(batch, task, request)
     except Exception:
         logger.exception("Result of a stand-in could not be stored task_id=%s", job.task_id)
+
+
+def _replaced_by(batch: Batch) -> Job | None:
+    if batch.follows_id is None:
+        return None
+    return Job.objects.filter(pk=batch.follows_id, replaced_by=batch.id).first()
 
 
 def _has_told(batch: Batch | None) -> bool:

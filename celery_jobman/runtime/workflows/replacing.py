@@ -32,8 +32,8 @@ def replace(job: RunningJob, given: Any) -> NoReturn:
         msg = "A signature replacing a task must not be part of a chord"
         raise ImproperlyConfigured(msg)
     with connection.private():
-        row = Job.objects.get(pk=job.id)
-        rows = planting.stand_in(row, given, has_callbacks=bool(job.request.callbacks))
+        replaced = Job.objects.get(pk=job.id)
+        rows = planting.stand_in(replaced, given, has_callbacks=bool(job.request.callbacks))
     if not rows:
         msg = "Cannot replace with an empty chain"
         raise ImproperlyConfigured(msg)

@@ -33,6 +33,8 @@ class Hints:
         self.ended: Callable[[Sequence[UUID]], object] = bool
         #: A job was cancelled, and its row is deleted.
         self.gone: Callable[[Job], object] = bool
+        #: A batch has ended that may stand in for a job.
+        self.stood_in: Callable[[UUID], object] = bool
         #: A batch has first links to release, or members to end.
         self.errand: Callable[[UUID], object] = bool
 
@@ -53,6 +55,11 @@ def ended(job_ids: Sequence[UUID]) -> None:
 def gone(job: Job) -> None:
     """Say, after the commit, that a job was cancelled whose row is no more."""
     _after_commit(lambda: hints.gone(job))
+
+
+def stood_in(batch_id: UUID) -> None:
+    """Say, after the commit, that a batch has ended that may stand in for a job."""
+    _after_commit(lambda: hints.stood_in(batch_id))
 
 
 def errand(batch_id: UUID) -> None:

@@ -274,6 +274,8 @@ def _announce(batch: Batch, to: State, now: datetime) -> None:
     if batch.told_at is not None:
         _fire(batch, Role.PROGRESS, batch.status, now=now)
     signals.announce_batch(batch.id, using(), state=to, finishes=batch.finishes)
+    if batch.follows_id is not None:
+        hints.stood_in(batch.id)
     if batch.batch_id is not None:
         _end_in_parent(batch, batch.batch_id, to, now)
 

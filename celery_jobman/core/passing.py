@@ -39,8 +39,8 @@ def takes_result(link_id: UUID) -> bool:
 def value_of(link_id: UUID | None) -> str | None:
     """Return the JSON text that a link that has ended well passes on.
 
-    A job passes its result; one whose failure is allowed passes what it was given itself; a
-    batch passes the list of what its elements pass.
+    A job passes its result, and a batch the list of what its elements pass; a link whose failure
+    is allowed, and that has failed, passes what it was given itself.
 
     Returns:
         None when there is no such link.
@@ -53,9 +53,8 @@ def value_of(link_id: UUID | None) -> str | None:
     job = Job.objects.filter(pk=link_id).only(*_COLUMNS).first()
     if job is not None:
         return checked(_value_of_job(job), link_id)
-    if not Batch.objects.filter(pk=link_id).exists():  # it was deleted
-        return None
-    return checked(_value_of_nested(link_id), link_id)
+    batch = Batch.objects.without_payloads().filter(pk=link_id).first()
+    return None if batch is None else checked(_value_of_nested(batch), link_id)
 
 
 def checked(value: str, link_id: UUID) -> str:
@@ -99,11 +98,15 @@ def given_to(job: Job) -> str:
     return job.args[1 : len(job.args) - tail]
 
 
-def _value_of_nested(batch_id: UUID) -> str:
-    row = Batch.objects.filter(pk=batch_id, allow_failure=True, state=State.FAILED)
-    before = row.values_list("follows_id", flat=True).first()
-    replaced = _replaced_by(batch_id, before)
-    return value_of_batch(batch_id) if replaced is None else _given_before(replaced)
+def _value_of_nested(batch: Batch) -> str:
+    if not _is_excused(batch):
+        return value_of_batch(batch.id)
+    replaced = _replaced_by(batch.id, batch.follows_id)
+    return value_for(batch) or NULL if replaced is None else _given_before(replaced)
+
+
+def _is_excused(batch: Batch) -> bool:
+    return batch.allow_failure and batch.state == State.FAILED
 
 
 def value_of_batch(batch_id: UUID) -> str:
@@ -133,10 +136,10 @@ def _parts(batch_id: UUID) -> Iterator[str]:
     parts = [
         (job.position or 0, job.id, _value_of_job(job)) for job in jobs.only(*_COLUMNS).iterator()
     ]
-    nested = Batch.objects.filter(batch_id=batch_id, **last).values_list("position", "id", "state")
-    for position, inner, state in nested:
-        part = value_of_batch(inner) if state == State.SUCCEEDED else NULL
-        parts.append((position or 0, inner, part))
+    for inner in Batch.objects.without_payloads().filter(batch_id=batch_id, **last):
+        is_value = inner.state == State.SUCCEEDED or _is_excused(inner)
+        part = _value_of_nested(inner) if is_value else NULL
+        parts.append((inner.position or 0, inner.id, part))
     return (part for _, _, part in sorted(parts))
 
 

@@ -5,15 +5,18 @@ no call shows the chord as a whole.  The first member that is a job gives the bo
 :mod:`celery_jobman.runtime.placing`); those after it find them there.  A member that is no job
 may fail without anybody here learning that the body will not come.  Such a member **closes** the
 body: its rows are taken back, and it gets one when Celery publishes it.
+
+A member that is a chord itself carries a copy of the body.  So the rows of a body are remembered
+by the task id that Celery has given it.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
 
 from celery import current_task
-from celery.canvas import Signature
 
 from celery_jobman.core import behind
 from celery_jobman.runtime import connection, messages
@@ -26,26 +29,56 @@ logger = logging.getLogger("celery_jobman")
 #: The task that waits for a header where the result backend does not count.  The body is among
 #: its arguments, and leaves before the header does.
 UNLOCK = "celery.chord_unlock"
-#: Set on a body in memory: all members that carry it are published by one call.
-CLOSED = "_jobman_closed"
+#: Bodies that are remembered: one header is published at a time, with what is nested in it.
+KEPT: Final = 1000
+
+#: The rows of bodies, by the task ids of their calls, by name; none of a body that is closed.
+_known: OrderedDict[str | None, dict[str, str]] = OrderedDict()
 
 
 def is_open(body: Any) -> bool:
     """Whether a body may be given rows: everybody who carries it is still to be published."""
-    return not getattr(body, CLOSED, False) and _name(body) not in _handed_on()
+    name = _name(body)
+    return name not in _known and name not in _handed_on()
+
+
+def remember(body: Any) -> None:
+    """Keep in mind which rows a body has, for its copies."""
+    _keep(
+        body,
+        {
+            task_id: options[behind.KEY]
+            for task_id, options in _calls(body)
+            if behind.KEY in options
+        },
+    )
+
+
+def recall(body: Any) -> bool:
+    """Let a body name the rows that a copy of it was given; return whether one was."""
+    rows = _known.get(_name(body), {})
+    for task_id, options in _calls(body):
+        if task_id in rows:
+            options.setdefault(behind.KEY, rows[task_id])
+    return bool(rows)
+
+
+def recall_carried_by(signatures: Any) -> None:
+    """Do so of all bodies that signatures carry."""
+    for body in list(_carried_by(signatures)):
+        recall(body)
 
 
 def close(body: Any) -> None:
     """Take back the rows of a body, and of the bodies that it carries itself."""
     ids: list[str] = []
     for each in (body, *_carried_by(body)):
-        ids += behind.rows_in(each)
+        ids += [*behind.rows_in(each), *_known.get(_name(each), {}).values()]
         _strip(each)
-        if isinstance(each, Signature):
-            setattr(each, CLOSED, True)
+        _keep(each, {})
     if ids:
         with connection.enqueueing():
-            behind.forget(ids)
+            behind.forget(list(dict.fromkeys(ids)))
 
 
 def close_carried_by(signatures: Any) -> None:
@@ -79,6 +112,28 @@ def _carried_by(given: Any) -> Iterator[Any]:
         if body:
             yield body
             yield from _carried_by(body)
+
+
+def _keep(body: Any, rows: dict[str, str]) -> None:
+    name = _name(body)
+    if name is None:
+        return
+    _known[name] = rows
+    _known.move_to_end(name)
+    while len(_known) > KEPT:
+        _known.popitem(last=False)
+
+
+def _calls(signature: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the task ids and the options of the calls that a signature consists of."""
+    if isinstance(signature, list | tuple):
+        for each in signature:
+            yield from _calls(each)
+    elif isinstance(signature, dict):
+        options = signature.get("options") or {}
+        if not behind.parts_of(signature) and "task_id" in options:
+            yield options["task_id"], options
+        yield from _calls([*behind.parts_of(signature), options.get("link")])
 
 
 def _strip(signature: Any) -> None:

@@ -53,6 +53,7 @@ def install() -> None:
     hints.ended = tell
     hints.errand = run_errand
     hints.gone = results.cancelled_job
+    hints.stood_in = results.stood_in
 
 
 def send(job_ids: Sequence[UUID]) -> None:

@@ -193,9 +193,12 @@ def _queue(task: Task, args: Any, kwargs: Any, options: dict[str, Any]) -> str:
 
 
 def due(options: dict[str, Any], now: datetime) -> datetime | None:
-    """Return when a call with these options asks to begin; None for now."""
+    """Return when a call with these options asks to begin; None for now.
+
+    As in Celery a ``countdown`` wins over an ``eta``.
+    """
     eta = _moment(options.get("eta"), now)
-    if eta is None and options.get("countdown"):
+    if options.get("countdown"):
         eta = now + limits.duration("countdown", options["countdown"])
     return eta if eta and eta > now else None
 

@@ -84,6 +84,7 @@ def place(
     options |= {"chain": links[::-1]} if links else {}
     options |= {"link": callbacks} if callbacks else {}
     placing.body(options.get("chord"), job)
+    bodies.recall_carried_by([{"options": options}])
     following = next(behind.rows_after(options), None)
     job.next_id = UUID(following) if following else None
     if links or callbacks or placing.rows:
@@ -141,12 +142,13 @@ class _Placing:
         """Give rows to the body of a chord, in place, unless a part of its header did before."""
         if not body or self._headers:
             return
-        if _is_placed(body):
+        if _is_placed(body) or bodies.recall(body):
             self._after[before.id] += behind.rows_in(body)
         elif bodies.is_open(body):
             found = self._tried(body, [before], None)
             if found:
                 body.update(found[0])
+                bodies.remember(body)
             else:
                 bodies.close(body)
 

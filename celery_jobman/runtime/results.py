@@ -12,16 +12,21 @@ import time
 from collections import defaultdict
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from celery import current_app, signals
+from celery import current_app, signals, states
 from celery.app.task import Context
 from celery.backends.base import DisabledBackend
+from celery.exceptions import ChordError
 
-from celery_jobman.exceptions import JobLost
-from celery_jobman.models import Job
+from celery_jobman.core import passing
+from celery_jobman.exceptions import JobLost, ResultTooLarge
+from celery_jobman.models import Batch, Job
+from celery_jobman.models.batch import SEQUENCES
 from celery_jobman.runtime import messages, redis_results, registry
-from celery_jobman.states import State
+from celery_jobman.runtime.task import COLLECT
+from celery_jobman.states import FINAL, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -43,7 +48,7 @@ PATIENCE = 2.0
 
 _together: ContextVar[list[UUID] | None] = ContextVar("jobman_together", default=None)
 
-_TOLD = ("task", "task_id", "message", "root_id", "retries")
+_TOLD = ("task", "task_id", "message", "root_id", "retries", "state")
 #: What an extended result holds besides.
 _ARGUMENTS = ("args", "kwargs")
 
@@ -118,7 +123,8 @@ def is_quick() -> bool:
 def _calls(job_ids: Sequence[UUID]) -> list[Call]:
     """Return the calls of these jobs whose ends somebody may wait for, the last first."""
     columns = {*_TOLD, *(_ARGUMENTS if current_app.conf.result_extended else ())}
-    rows = Job.objects.filter(pk__in=job_ids).only(*columns).order_by("-pk")
+    rows = Job.objects.filter(pk__in=job_ids).exclude(task=COLLECT)  # for these see stood_in
+    rows = rows.only(*columns).order_by("-pk")
     known = [(task, _request(job)) for job in rows if (task := registry.find(job.task))]
     return [
         (task, request)
@@ -173,6 +179,57 @@ def failed(job_id: UUID, error: Exception) -> None:
     )  # fmt: skip
 
 
+def stood_in(batch_id: UUID) -> None:
+    """Tell Celery how a batch has ended that stands in for a task, by the id of that task.
+
+    A chain whose last link has a result of its own has told of it already.  A failure is a
+    ``ChordError``, as of a chord of Celery's.
+    """
+    batch = Batch.objects.without_payloads().filter(pk=batch_id, state__in=FINAL).first()
+    job = _replaced_by(batch) if batch else None
+    task = registry.find(job.task) if job else None
+    if batch is None or job is None or task is None or _has_told(batch):
+        return
+    request = _request(job)
+    if request.ignore_result or isinstance(task.backend, DisabledBackend):
+        return
+    try:
+        _tell_of(batch, task, request)
+    except Exception:
+        logger.exception("Result of a stand-in could not be stored task_id=%s", job.task_id)
+
+
+def _replaced_by(batch: Batch) -> Job | None:
+    if batch.follows_id is None:
+        return None
+    return Job.objects.filter(pk=batch.follows_id, replaced_by=batch.id).first()
+
+
+def _has_told(batch: Batch | None) -> bool:
+    """Whether the end of a batch is that of a job, which was told of."""
+    is_over = batch is not None and batch.state == State.SUCCEEDED
+    while batch is not None and batch.kind in SEQUENCES:
+        last = {"batch_id": batch.id, "next_id": None}
+        job = Job.objects.members_of(batch.id).filter(**last).only("task").first()
+        if job is not None:
+            return is_over or job.task != COLLECT
+        batch = Batch.objects.filter(**last).first()
+    return False
+
+
+def _tell_of(batch: Batch, task: Task, request: Context) -> None:
+    store = partial(task.backend.store_result, request.id, request=request)
+    if batch.state == State.FAILED:
+        store(ChordError(batch.error_message or "a member has failed"), states.FAILURE)
+    elif batch.state != State.SUCCEEDED:
+        revoke(task, request)
+    else:
+        try:
+            store(messages.decode(passing.value_of_batch(batch.id)), states.SUCCESS)
+        except ResultTooLarge as error:
+            store(error, states.FAILURE)
+
+
 def _request(job: Job) -> Context:
     options = messages.decode(job.message)
     without = job.get_deferred_fields()
@@ -189,7 +246,8 @@ def _request(job: Job) -> Context:
         group_index=options.get("group_index"),
         root_id=job.root_id,
         parent_id=options.get("parent_id"),
-        ignore_result=bool(options.get("ignore_result", False)),
+        # Celery stores the error of a link for all that come after it, wanted or not.
+        ignore_result=bool(options.get("ignore_result")) and job.state != State.SKIPPED,
         reply_to=options.get("reply_to"),
         correlation_id=job.task_id,
         retries=job.retries,

@@ -46,6 +46,10 @@ EAGER_HEADER = "jobman_options"
 #: Name of the task that calls hooks; see :mod:`celery_jobman.core.hooks`.
 HOOK = "jobman.failed"
 
+#: Name of the task that returns what it is given: the results of a group that stands in for a
+#: task with callbacks, which are its own then.
+COLLECT = "jobman.collect"
+
 #: Celery's own tasks that call another one, with one item after the other.
 MAPS = MappingProxyType({"celery.map": _map, "celery.starmap": _starmap})
 
@@ -60,12 +64,21 @@ def overrides_hook(task_class: type[JobTask]) -> bool:
     return failed is not JobTask.failed and callable(failed)
 
 
-def _let_maps_be_jobs(sender: Celery, **_: Any) -> None:
+def _let_maps_be_jobs(sender: Celery) -> None:
     """Give an app's own maps our class, unless all its tasks have it anyway."""
     for name, loop in MAPS.items():
         if not isinstance(sender.tasks.get(name), JobTask):
             sender.tasks.pop(name, None)
             sender.task(name=name, base=JobTask, shared=False, bind=True)(loop)
+
+
+def _collect(results: Any) -> Any:
+    return results
+
+
+def _declare_own(sender: Celery, **_: Any) -> None:
+    _let_maps_be_jobs(sender)
+    sender.task(name=COLLECT, base=JobTask, shared=False)(_collect)
 
 
 def _call_hook(job_id: str, error_class: str, error_message: str) -> None:
@@ -129,9 +142,9 @@ class JobTask(ReplaceableTask):
         if app not in _mapped:
             _mapped.add(app)
             if app.finalized and all(name in app.tasks for name in MAPS):
-                _let_maps_be_jobs(app)
+                _declare_own(app)
             else:
-                app.on_after_finalize.connect(_let_maps_be_jobs, weak=False)
+                app.on_after_finalize.connect(_declare_own, weak=False)
         if cls.max_attempts is not None and "max_retries" not in vars(cls):
             cls.max_retries = cls.max_attempts - 1
         if overrides_hook(cls) and app not in _hooked:

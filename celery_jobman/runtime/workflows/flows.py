@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from celery.canvas import Signature
 from celery.canvas import group as celery_group
-from celery.canvas import signature as signature_of
 
-from celery_jobman.exceptions import NotASignature
 from celery_jobman.models import Kind, Role, shares
 from celery_jobman.runtime import limits
 from celery_jobman.runtime.workflows import late
+from celery_jobman.runtime.workflows.celerys import parts_of, signature_in
 from celery_jobman.runtime.workflows.elements import readable
 
 if TYPE_CHECKING:
@@ -177,7 +176,7 @@ def chain(*links: Any, name: str = "", owner: Any = None, tags: Iterable[str] = 
     goes on with them.  A link with ``.set(allow_failure=True)`` does not break the chain: what
     it was given itself is passed on.
     """
-    elements = [list(_unpacked(links))]
+    elements = [_unpacked(links)]
     return Flow(kind=Kind.CHAIN, elements=elements, name=name, owner=owner, tags=tuple(tags))
 
 
@@ -185,9 +184,10 @@ def group(*members: Any, name: str = "", owner: Any = None, tags: Iterable[str] 
     """Describe members that run side by side; what follows is given the list of their results.
 
     The failure of one does not stop the others, but what follows is skipped then.  The
-    arguments are those of :func:`chain`; the members may be one iterable.
+    arguments are those of :func:`chain`; the members may be one iterable, or Celery's group.
     """
-    elements = list(_unpacked(members))
+    is_celerys = len(members) == 1 and isinstance(members[0], celery_group)
+    elements = parts_of(members[0]) if is_celerys else _unpacked(members)
     return Flow(kind=Kind.GROUP, elements=elements, name=name, owner=owner, tags=tuple(tags))
 
 
@@ -215,7 +215,7 @@ class _Header:
 
 
 def _chord(header: Any, body: Any, about: Mapping[str, Any]) -> Flow:
-    first = header if isinstance(header, Flow) else group(*_unpacked([header]))
+    first = header if isinstance(header, Flow) else group(header)
     return replace(chain(first, body, **about), kind=Kind.CHORD)
 
 
@@ -271,24 +271,9 @@ def batch(  # noqa: PLR0913 - all but one are keywords
     )
 
 
-def _unpacked(given: Iterable[Any]) -> Iterable[Any]:
+def _unpacked(given: Iterable[Any]) -> list[Any]:
     """Return the members of ``f(a, b)`` and of ``f([a, b])`` alike."""
     items = list(given)
     only = items[0] if len(items) == 1 else None
     is_one = isinstance(only, Flow | Mapping | str | bytes) or not isinstance(only, Iterable)
-    if isinstance(only, celery_group):
-        return list(only.tasks)
     return items if is_one or only is None else list(readable(only))
-
-
-def signature_in(given: Any) -> Signature:
-    """Return a signature that was given as one, or as the dict that stands for one.
-
-    Raises:
-        NotASignature: It is neither.
-    """
-    if isinstance(given, Signature):
-        return given
-    if isinstance(given, dict) and "task" in given:
-        return signature_of(given)
-    raise NotASignature(given)

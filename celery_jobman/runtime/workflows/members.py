@@ -7,22 +7,20 @@ from typing import TYPE_CHECKING, Any
 from celery.canvas import Signature, _chain, chunks
 from celery.canvas import chord as celery_chord
 from celery.canvas import group as celery_group
-from celery.utils.functional import maybe_list
 
 from celery_jobman.exceptions import EndlessWorkflow
 from celery_jobman.models.batch import SEQUENCES
-from celery_jobman.runtime.workflows.flows import Flow, group, signature_in
+from celery_jobman.runtime.workflows.celerys import (
+    LISTS,
+    own_options,
+    parts_of,
+    signature_in,
+    with_options,
+)
+from celery_jobman.runtime.workflows.flows import Flow, group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-
-#: Options of a canvas that only say where it stood when it was frozen.
-OF_PLACE = frozenset({
-    "task_id", "root_id", "parent_id", "group_id", "group_index", "chord", "reply_to",
-})  # fmt: skip
-#: Options that are lists, to which others add.
-LISTS = ("link", "link_error")
 
 
 def links_of(element: Any, inside: tuple[int, ...] = ()) -> Iterator[Signature | Flow]:
@@ -54,17 +52,18 @@ def _links_of_flow(flow: Flow, path: tuple[int, ...]) -> Iterator[Signature | Fl
 
 def _links_of_canvas(given: Signature, path: tuple[int, ...]) -> Iterator[Signature | Flow]:
     """Read Celery's own chains, groups and chords as ours, with their options."""
-    own = {name: value for name, value in given.options.items() if name not in OF_PLACE}
+    own = own_options(given)
     if isinstance(given, _chain):
         yield from links_of(_chain_with(list(given.tasks), own), path)
-    elif isinstance(given, celery_group | chunks):
-        parts = given.group() if isinstance(given, chunks) else given
-        yield group([_with(part, own) for part in parts.tasks])
+    elif isinstance(given, celery_group):
+        yield group(parts_of(given))
+    elif isinstance(given, chunks):
+        yield group([with_options(part, own) for part in given.group().tasks])
     elif isinstance(given, celery_chord):
         header = given.tasks
         parts = header.tasks if isinstance(header, celery_group) else header
-        yield group([_with(part, own, besides=("link",)) for part in parts])
-        yield from links_of(_with(given.body, own), path)
+        yield group([with_options(part, own, besides=("link",)) for part in parts])
+        yield from links_of(with_options(given.body, own), path)
     else:
         yield given
 
@@ -75,20 +74,7 @@ def _chain_with(links: list[Any], own: Mapping[str, Any]) -> list[Any]:
         return links
     errbacks = {name: value for name, value in own.items() if name == "link_error"}
     callbacks = {name: value for name, value in own.items() if name == "link"}
-    links = [_with(link, errbacks) for link in links]
-    links[0] = _with(links[0], own, besides=LISTS)
-    links[-1] = _with(links[-1], callbacks)
+    links = [with_options(link, errbacks) for link in links]
+    links[0] = with_options(links[0], own, besides=LISTS)
+    links[-1] = with_options(links[-1], callbacks)
     return links
-
-
-def _with(element: Any, options: Mapping[str, Any], besides: tuple[str, ...] = ()) -> Any:
-    """Return an element with further options, which win as those of a call do."""
-    more = {name: value for name, value in options.items() if name not in besides}
-    if not more:
-        return element
-    if isinstance(element, Flow):
-        return element.set(**more)
-    copy = signature_in(element).clone()
-    for name in more.keys() & set(LISTS):
-        more[name] = [*(maybe_list(copy.options.get(name)) or ()), *maybe_list(more[name])]
-    return copy.set(**more)

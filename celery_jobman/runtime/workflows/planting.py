@@ -14,9 +14,10 @@ from celery_jobman.core import batches, callbacks, passing
 from celery_jobman.core.redaction import preview
 from celery_jobman.exceptions import PlainTask, UnknownTask
 from celery_jobman.models import Batch, Job
+from celery_jobman.models.batch import SEQUENCES
 from celery_jobman.models.ids import uuid7
 from celery_jobman.runtime import connection, limits, messages, registry
-from celery_jobman.runtime.task import JobTask, is_recorded
+from celery_jobman.runtime.task import COLLECT, JobTask, is_recorded
 from celery_jobman.runtime.workflows.elements import readable
 from celery_jobman.runtime.workflows.flows import Flow, chain
 from celery_jobman.runtime.workflows.live import LiveBatch
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from celery_jobman.core.batches import Row
     from celery_jobman.models import Role
 
-#: What the links after the first are not given.
+#: What the links after the first that can be called are not given.
 LATER: dict[str, Any] = {"args": (), "start": None, "delay": timedelta()}
 
 #: Options that put off the beginning, and are no member's business.
@@ -108,12 +109,14 @@ def add(batch: Batch, members: Iterable[Any]) -> int:
         return batches.add(batch.id, plant(readable(members), soil, batch.total), now=now)
 
 
-def stand_in(row: Job, given: Any) -> list[Row]:
+def stand_in(row: Job, given: Any, *, has_callbacks: bool) -> list[Row]:
     """Return the rows of what takes the place of a member, it the last of them.
 
     Args:
         row: The member, as it is in the database.
         given: What takes its place.
+        has_callbacks: Its callbacks are to be given one result.  If what takes its place ends
+            with a group, a job that returns the list of the results is added.
 
     Returns:
         Empty if there is nothing in it.  The errors are those of :func:`dispatch`.
@@ -124,12 +127,28 @@ def stand_in(row: Job, given: Any) -> list[Row]:
     links = list(links_of(given))
     if not links:
         return []
+    if has_callbacks and not _ends_with_one(links):
+        collect = current_app.tasks[COLLECT].s()
+        links.append(collect.set(queue=row.queue, priority=row.priority))
     link = links[0] if len(links) == 1 else chain(links)
     place = Place(id=uuid7(), position=row.position or 0, before=row.id, after=row.next_id)
     is_nested = isinstance(link, Flow)
     rows: list[Row] = [*_nested(link, place, soil)] if is_nested else [_job(link, place, soil)]
     rows[-1].allow_failure |= row.allow_failure
     return rows
+
+
+def _ends_with_one(links: list[Signature | Flow]) -> bool:
+    """Whether the result of links is that of one job."""
+    last = links[-1] if links else None
+    if not isinstance(last, Flow):
+        return last is not None
+    inside = (
+        [link for each in last.elements for link in links_of(each)]
+        if last.kind in SEQUENCES
+        else []
+    )
+    return _ends_with_one(inside)
 
 
 def plant(elements: Iterable[Any], soil: Soil, start: int = 0) -> Iterator[Row]:
@@ -141,15 +160,24 @@ def plant(elements: Iterable[Any], soil: Soil, start: int = 0) -> Iterator[Row]:
 def _sequence(links: list[Any], position: int, soil: Soil) -> Iterator[Row]:
     ids = [uuid7() for _ in links]
     around = [None, *ids, None]
+    first = next((index for index, link in enumerate(links) if not _hands_on(link)), len(links))
     for index, link in enumerate(links):
         place = Place(
             id=ids[index], position=position, before=around[index], after=around[index + 2]
         )
-        here = soil if index == 0 else replace(soil, is_open=False, is_fed=True, **LATER)
+        here = soil if index <= first else replace(soil, is_fed=True, **LATER)
+        here = replace(here, is_open=soil.is_open and index == 0)
         if isinstance(link, Flow):
             yield from _nested(link, place, here)
         else:
             yield _job(link, place, here)
+
+
+def _hands_on(link: Signature | Flow) -> bool:
+    """Whether nothing in a link can be called, so that what follows is given what it is given."""
+    if not isinstance(link, Flow) or link.kind not in SEQUENCES:
+        return False
+    return all(_hands_on(inner) for links in link.elements for inner in links_of(links))
 
 
 def _nested(flow: Flow, place: Place, soil: Soil) -> Iterator[Row]:
@@ -177,7 +205,7 @@ def _beginning(flow: Flow, soil: Soil) -> dict[str, Any]:
     if soil.is_open:
         begins = soil.start or soil.now
         return {"start": messages.due(dict(flow.options), begins) or soil.start}
-    if eta is None:
+    if countdown or eta is None:
         return {"delay": soil.delay + limits.duration("countdown", countdown or 0)}
     moments = [soil.start, messages.due({"eta": eta}, soil.now)]
     return {"start": max((moment for moment in moments if moment), default=None)}
@@ -256,7 +284,7 @@ def _job(signature: Signature, place: Place, soil: Soil) -> Job:
     limits.check_place(options, limits.NOT_OF_MEMBERS)
     allow_failure = bool(options.pop("allow_failure", False))
     fed = soil.is_fed and not signature.immutable
-    given = () if signature.immutable or not soil.is_open else soil.args
+    given = () if signature.immutable else soil.args
     args = (*((None,) if fed else ()), *given, *(signature.args or ()))
     delay, expires_after = (None, None) if soil.is_open else _relative(options)
     own_id = options.get("task_id")

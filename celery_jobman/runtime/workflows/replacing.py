@@ -32,7 +32,8 @@ def replace(job: RunningJob, given: Any) -> NoReturn:
         msg = "A signature replacing a task must not be part of a chord"
         raise ImproperlyConfigured(msg)
     with connection.private():
-        rows = planting.stand_in(Job.objects.get(pk=job.id), given)
+        replaced = Job.objects.get(pk=job.id)
+        rows = planting.stand_in(replaced, given, has_callbacks=bool(job.request.callbacks))
     if not rows:
         msg = "Cannot replace with an empty chain"
         raise ImproperlyConfigured(msg)
@@ -54,12 +55,6 @@ def _take_over(job: RunningJob, rows: Sequence[Row]) -> None:
     if last is not None:
         last.task_id = job.task_id
         _link(last, "link", callbacks)
-    elif callbacks:
-        msg = (
-            "a task with callbacks (link) cannot be replaced by a group, for they would be given"
-            " no single result; replace it by a chord, whose body returns one"
-        )
-        raise ImproperlyConfigured(msg)
 
 
 def _last(rows: Sequence[Row]) -> Job | None:

@@ -38,6 +38,9 @@ ENDED: Final[dict[str, Tree]] = {
     "and so do its own callbacks": chain(
         group(task("t1", link=[task("t2")]), task("t3")), link=[task("t4")]
     ),
+    "A stand-in has the task id of the task that it replaces": chain(
+        task("t1", "replace", by=task("t2", options={"task_id": "own"}))
+    ),
     "it does not hang": chord(
         chain(group(chord(task("t1"), task("t2")), task("t3"))), task("t4"), task("t5")
     ),

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.acceptance.oracle import trees
-from tests.acceptance.oracle.trees import chain, chord, group, task
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,100 +15,13 @@ if TYPE_CHECKING:
     from tests.acceptance.oracle.trees import Tree
 
 #: By what is wrong: a side and a workflow that show it.
-FAULTS: Final[dict[str, tuple[str, Tree]]] = {
-    "options of Celery's canvas are lost when ours reads it": (
-        "read",
-        group(task("t1"), task("t2"), options={"priority": 9}),
-    ),
-    "Celery's group alone in a chain of ours becomes a chain": (
-        "mixed",
-        chain(group(task("t4"), task("t5", "echo"))),
-    ),
-    "the result of a task that a group replaced is never there": (
-        "ours",
-        group(task("t1", "replace", by=group(task("t2"), task("t3"))), task("t4")),
-    ),
-    "a task with a callback cannot be replaced by a group": (
-        "ours",
-        chain(task("t1", "replace", by=group(task("t2"), task("t3")), link=[task("t4")])),
-    ),
-    "options of a group that replaces a task win over those of its members": (
-        "ours",
-        chain(
-            task(
-                "t1",
-                "replace",
-                by=group(task("t2"), task("t3", options={"priority": 9}), options={"priority": 3}),
-            ),
-            task("t4"),
-        ),
-    ),
-    "the body of a Celery chord around a chord has a second row that waits for ever": (
-        "jobs",
-        chord(group(chord(task("t1"), chain(task("t2"))), task("t3")), task("t4")),
-    ),
-    "the result of a skipped link that ignores its result is never there": (
-        "ours",
-        chain(task("t1", "fail"), task("t2", options={"ignore_result": True})),
-    ),
-}
+FAULTS: Final[dict[str, tuple[str, Tree]]] = {}
+
+
+#: What is told by each of them, of a disagreement and one of its kinds.
+_SEEN: Final[tuple[Callable[[Question, str], bool], ...]] = ()
 
 
 def is_open(found: Question) -> bool:
     """Whether a disagreement is no more than a fault that is open."""
     return all(any(each(found, kind) for each in _SEEN) for kind in found.kinds)
-
-
-def _is_lost_option(found: Question, kind: str) -> bool:
-    wholes = (each for each in trees.subtrees(found.tree) if each["kind"] != "task")
-    is_set = any(each.get("options") or trees.callbacks_of(each) for each in wholes)
-    return found.side in {"read", "mixed"} and kind == "options" and is_set
-
-
-def _is_group_in_a_chain(found: Question, _kind: str) -> bool:
-    return found.side == "mixed" and any(
-        each["kind"] == "chain" and [part["kind"] for part in each["parts"]] == ["group"]
-        for each in trees.subtrees(found.tree)
-    )
-
-
-def _is_group_for_a_task(found: Question, kind: str) -> bool:
-    return kind == "result" and any(
-        each.get("by", {}).get("kind") == "group" for each in trees.lasts_of(found.tree)
-    )
-
-
-def _is_group_for_a_task_with_a_callback(found: Question, _kind: str) -> bool:
-    return any(
-        "link" in each and each.get("by", {}).get("kind") == "group"
-        for each in trees.tasks_of(found.tree)
-    )
-
-
-def _is_option_of_a_stand_in(found: Question, kind: str) -> bool:
-    return kind == "options" and any(
-        each.get("by", {}).get("kind") == "group" and each["by"].get("options")
-        for each in trees.tasks_of(found.tree)
-    )
-
-
-def _is_second_row(found: Question, kind: str) -> bool:
-    kinds = [each["kind"] for each in trees.subtrees(found.tree)]
-    return found.side == "jobs" and kind == "row" and kinds.count("chord") > 1
-
-
-def _is_ignored_result(found: Question, kind: str) -> bool:
-    return kind == "result" and any(
-        each.get("options", {}).get("ignore_result") for each in trees.lasts_of(found.tree)
-    )
-
-
-_SEEN: Final[tuple[Callable[[Question, str], bool], ...]] = (
-    _is_lost_option,
-    _is_group_in_a_chain,
-    _is_group_for_a_task,
-    _is_group_for_a_task_with_a_callback,
-    _is_option_of_a_stand_in,
-    _is_second_row,
-    _is_ignored_result,
-)

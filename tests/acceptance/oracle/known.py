@@ -39,12 +39,13 @@ class Known:
 def readings(tree: Tree) -> Iterator[Tree]:
     """Yield the workflows that ours may run as Celery runs ``tree``, the likeliest first.
 
-    Whether Celery takes a group of one member for its member depends on what is around it.
+    Whether Celery takes a group of one member for its member depends on what is around it; then
+    it may begin a chain, and be given the arguments of the call.
     """
-    heard = _called(tree) if tree.get("given") else tree
-    number = sum(_is_one(each) for each in trees.everything(heard))
-    for chosen in product((True, False), repeat=min(number, MOST)):
-        yield _read(heard, iter([*chosen, *[True] * number]), is_called=True)
+    number = sum(_is_one(each) for each in trees.everything(tree))
+    for heard in [_called(tree), tree] if tree.get("given") else [tree]:
+        for chosen in product((True, False), repeat=min(number, MOST)):
+            yield _read(heard, iter([*chosen, *[True] * number]), is_called=True)
 
 
 def _called(tree: Tree) -> Tree:
@@ -233,12 +234,31 @@ def _is_empty(difference: Difference, celery: Account, _ours: Account) -> bool:
     return difference.kind == "refused" and not difference.ours and not all(parts)
 
 
+def _is_id_of_a_stand_in(difference: Difference, celery: Account, ours: Account) -> bool:
+    """Celery's stand-in keeps an id of its own, and nobody finds its result by the task's."""
+    if difference.kind == "result":
+        return all(
+            mine == its or (its[:1] == ["PENDING"] and _has_own_id(node))
+            for its, mine, node in _by_node(celery, ours)
+        )
+    name, _, option = difference.node.partition(":")
+    is_id = difference.kind == "options" and option == "task_id" and not difference.ours
+    stand_ins = [each["by"] for each in trees.everything(ours.tree) if "by" in each]
+    return is_id and any(name == last["name"] for by in stand_ins for last in trees.lasts_of(by))
+
+
+def _has_own_id(node: Tree) -> bool:
+    lasts = trees.lasts_of(node["by"]) if "by" in node else []
+    return any("task_id" in each.get("options", {}) or _has_own_id(each) for each in lasts)
+
+
 KNOWN: Final = (
     Known("The result of a link that was skipped", _is_result_of_skipped),
     Known("The error callbacks of a body are not called when", _is_errback_of_a_body),
     Known("Options of the whole are those of every member", _is_option_of_the_whole),
     Known("The own options of a task always count", _is_own_option),
     Known("and so do its own callbacks", _is_own_callback),
+    Known("A stand-in has the task id of the task that it replaces", _is_id_of_a_stand_in),
     Known("it does not hang", _is_hang),
     Known("Celery refuses some workflows with an empty chain", _is_empty),
 )

@@ -17,7 +17,7 @@ from celery_jobman.testing import run_jobs
 from tests.workflows import broken, deed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from celery import Celery, Task
 
@@ -212,3 +212,36 @@ def test_a_chain_that_leads_to_a_chord_places_it_as_before() -> None:
     chain(deed.s("a"), group(deed.s("b"), deed.s("c")), deed.s("z"))()
 
     assert waiting() == ["b", "c", "z"]
+
+
+CHORDS: dict[str, Callable[[], Any]] = {
+    "a chain": lambda: chord([deed.s("a")], chain(deed.s("b"))),
+    "a chain of two": lambda: chord([deed.s("a")], chain(deed.s("a2"), deed.s("b"))),
+    "a group": lambda: chord([deed.s("a")], group(deed.s("b"))),
+    "a chord in a chain": lambda: chord(
+        [deed.s("a")], chain(deed.s("a2"), chord([deed.s("b")], deed.s("b2")))
+    ),
+    "a chord": lambda: chord([deed.s("a")], chord([deed.s("b")], deed.s("b2"))),
+}
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
+@pytest.mark.parametrize("body", CHORDS)
+def test_the_body_of_a_chord_around_a_chord_has_one_row(body: str, *, last: bool) -> None:
+    header = [CHORDS[body](), deed.s("c")]
+
+    chord(header[::-1] if last else header)(deed.s("y") | deed.s("z"))
+
+    assert [name for name in waiting() if name in "yz"] == ["y", "z"]
+    found = rows()
+    assert found["c"].next_id == found["y"].id
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
+@pytest.mark.parametrize("body", CHORDS)
+def test_a_plain_task_beside_a_chord_closes_the_body(plain: Task, body: str, *, last: bool) -> None:
+    header = [CHORDS[body](), plain.si("p")]
+
+    chord(header[::-1] if last else header)(deed.s("z"))
+
+    assert "z" not in waiting()

@@ -107,7 +107,9 @@ def test_the_tasks_own_options_are_noted(task: Task, settings: Project) -> None:
         ({"eta": LATER.isoformat()}, LATER),
         ({"eta": LATER.replace(tzinfo=None)}, LATER),
         ({"eta": EARLIER}, None),
-        ({"eta": LATER, "countdown": 1}, LATER),
+        ({"eta": LATER, "countdown": 1}, NOON + timedelta(seconds=1)),
+        ({"eta": LATER, "countdown": 0}, LATER),
+        ({"eta": EARLIER, "countdown": 60}, NOON + timedelta(seconds=60)),
     ],
 )
 def test_when_a_call_asks_to_begin(options: dict[str, Any], moment: datetime | None) -> None:

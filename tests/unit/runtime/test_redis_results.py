@@ -146,5 +146,16 @@ def test_a_member_of_a_chord_is_counted_by_celery(
     assert told.name == "demo.add"
 
 
+def test_a_skipped_link_is_told_of_though_its_result_is_ignored(told: Task, backend: Any) -> None:
+    skipped = finished_job(State.SKIPPED, args="[1]", message='{"ignore_result": true}')
+    (cancelled,) = cancelled_jobs(1, message='{"ignore_result": true}')
+
+    results.all_cancelled([skipped.id, cancelled.id])
+
+    assert backend.get_state(skipped.task_id) == states.REVOKED
+    assert backend.get_state(cancelled.task_id) == states.PENDING
+    assert told.name == "demo.add"
+
+
 def test_another_backend_is_not_redis(app: Celery) -> None:
     assert not redis_results.is_redis(app.backend)

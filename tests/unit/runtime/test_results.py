@@ -92,6 +92,17 @@ def test_a_result_that_nobody_wants_is_not_stored(task: Task, tell: Any) -> None
     assert task.AsyncResult(job.task_id).state == states.PENDING
 
 
+@pytest.mark.parametrize("tell", [results.cancelled, lambda id_: results.all_cancelled([id_])])
+def test_a_skipped_link_is_told_of_whether_its_result_is_wanted_or_not(
+    task: Task, tell: Any
+) -> None:
+    job = finished_job(State.SKIPPED, task_id=str(uuid4()), message='{"ignore_result": true}')
+
+    tell(job.id)
+
+    assert task.AsyncResult(job.task_id).state == states.REVOKED
+
+
 @pytest.mark.parametrize("tell", [results.cancelled, lambda id_: results.failed(id_, JobLost("x"))])
 def test_a_task_this_process_does_not_know_is_left_to_another(tell: Any) -> None:
     job = lost_job(task="demo.unknown")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import celery
 import pytest
+from django.utils import timezone
 
 from celery_jobman import actions, batch, chain, chord, group
 from celery_jobman.exceptions import EndlessWorkflow, NotASignature, PlainTask, UnknownTask
@@ -74,6 +76,30 @@ def test_a_failure_that_is_allowed_passes_on_what_the_link_was_given() -> None:
 
     assert given_to("c") == ["a"]
     assert row.state == "succeeded"
+
+
+@pytest.mark.parametrize(
+    "flow",
+    [
+        group(deed.s("x"), deed.s("b")),
+        batch([deed.s("x"), deed.s("b")]),
+        chain(deed.s("x"), deed.s("b"), name="inner"),
+        chord([deed.s("x"), deed.s("b")], deed.s("y")),
+    ],
+    ids=["group", "batch", "chain", "chord"],
+)
+def test_a_flow_whose_failure_is_allowed_passes_on_what_it_was_given(flow: Any) -> None:
+    broken.update("bx")
+    allowed = flow.set(allow_failure=True)
+
+    link = run(chain(deed.s("a"), allowed, deed.s("c")))
+    last = run(chain(deed.s("a"), group([[deed.s("d"), allowed], deed.s("e")]), deed.s("f")))
+    first = run(chain(group(allowed, deed.s("e")), deed.s("g")))
+
+    assert given_to("c") == ["a"]
+    assert given_to("f") == [["d", "e"]]
+    assert given_to("g") == [[None, "e"]]
+    assert [row.state for row in (link, last, first)] == ["succeeded"] * 3
 
 
 def test_what_follows_a_group_is_given_the_list_of_results() -> None:
@@ -209,6 +235,40 @@ def test_a_chain_without_links_passes_on_what_it_was_given(empty: Any) -> None:
 
     assert given_to("b") == ["a"]
     assert row.state == "succeeded"
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        chain(name="none"),
+        chain(chain(name="none"), name="outer"),
+        chain(chain(chain(name="none")).then(note.s("then")), chain(name="other")),
+    ],
+    ids=["one", "nested", "two"],
+)
+@pytest.mark.parametrize(
+    "around",
+    [lambda flow: flow, lambda flow: group(flow, deed.s("b"))],
+    ids=["alone", "in_a_group"],
+)
+def test_a_chain_without_links_at_the_beginning_hands_on_the_arguments(
+    empty: Any, around: Any
+) -> None:
+    row = run(around(chain(empty, deed.s("a"), deed.s("c"))), 7, 8)
+    run(around(chain(empty, group(deed.s("d"), deed.si("e")))), 9)
+    run(around(chain(empty, deed.s("f"))))
+
+    assert [given_to(name) for name in "acdef"] == [[7, 8], ["a"], [9], [], []]
+    assert row.state == "succeeded"
+
+
+def test_what_follows_a_chain_without_links_begins_no_earlier_than_the_whole() -> None:
+    chain(chain(name="none"), deed.s("a")).set(countdown=3600).dispatch()
+    run_jobs()
+
+    assert did() == []
+    assert not Job.objects.due(timezone.now() + timedelta(minutes=50)).exists()
+    assert Job.objects.due(timezone.now() + timedelta(minutes=61)).exists()
 
 
 def test_what_follows_a_failed_group_is_skipped_and_goes_on_after_its_retry() -> None:

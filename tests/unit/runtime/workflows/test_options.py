@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import celery
 import pytest
@@ -111,6 +112,11 @@ FLOWS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a later chain": lambda options: chain(A, chain(X, B).set(**options)),
     "a chain in a later group": lambda options: chain(A, group(chain(X), B).set(**options)),
     "a later group of Celery's": lambda options: chain(A, celery.group(X, B).set(**options)),
+    "a group of Celery's": lambda options: group(celery.group(X, B).set(**options)),
+    "a group of Celery's as a header": lambda options: chord(celery.group(X).set(**options), B),
+    "a group of Celery's in a group of Celery's": lambda options: chain(
+        celery.group(celery.group(X, A).set(**options), B)
+    ),
     "a chain of Celery's": lambda options: batch([celery.chain(X, B).set(**options)]),
     "a chord of Celery's": lambda options: batch([celery.chord([X, A], B).set(**options)]),
 }
@@ -237,6 +243,25 @@ def test_an_option_without_a_meaning_for_a_member_is_refused(options: dict[str, 
         flow.dispatch()
 
     assert not Job.objects.exists()
+
+
+def test_the_countdown_of_a_later_flow_wins_over_its_eta() -> None:
+    job = dispatched(chain(A, group(X).set(eta=LATER, countdown=60)))
+
+    assert (job.delay, job.available_at) == (timedelta(seconds=60), None)
+
+
+@pytest.mark.parametrize("option", ["queue", "priority", "headers", "time_limit"])
+@pytest.mark.parametrize("whole", FLOWS)
+def test_an_option_of_a_member_wins_over_that_of_the_flow(option: str, whole: str) -> None:
+    others = {"queue": "other", "priority": 1, "headers": {"h": "other"}, "time_limit": 1}
+    options, is_kept = OPTIONS[option]
+    flow = FLOWS[whole]
+
+    with patch(f"{__name__}.X", X.clone().set(**options)):
+        job = dispatched(flow({option: others[option]}))
+
+    assert is_kept(job)
 
 
 def test_callbacks_of_celerys_own_canvas_are_called_once() -> None:

@@ -3,21 +3,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import Mock
 
 import celery
 import pytest
 from celery.exceptions import Ignore, ImproperlyConfigured, Reject
+from celery.result import AsyncResult
 
 from celery_jobman import actions, batch, chain, chord, group
 from celery_jobman.exceptions import TransitionRefused, UnknownTask
 from celery_jobman.models import Batch, Job
+from celery_jobman.runtime.workflows.live import LiveBatch
 from celery_jobman.testing import run_jobs
 from tests.celery_app import app
 from tests.workflows import audit, broken, deed, did, given_to, note
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +51,12 @@ def run(flow: Any) -> Batch:
     run_jobs()
     audit(live.id)
     return live.row  # type: ignore[no-any-return]
+
+
+def run_all(live: LiveBatch) -> Batch:
+    run_jobs()
+    audit(live.id)
+    return live.row
 
 
 def job_of(name: str) -> Job:
@@ -238,9 +245,7 @@ def test_a_stand_in_that_cannot_be_called_fails_the_member() -> None:
     assert (row.state, row.total, did()) == ("failed", 2, [])
 
 
-@pytest.mark.parametrize(
-    "nothing", [chain(), celery.chain(), deed.s("x").set(chord=deed.s("y")), group(deed.s("x"))]
-)
+@pytest.mark.parametrize("nothing", [chain(), celery.chain(), deed.s("x").set(chord=deed.s("y"))])
 def test_what_cannot_stand_in_fails_the_member(nothing: Any) -> None:
     stands["b"] = lambda: nothing
 
@@ -258,6 +263,157 @@ def test_callbacks_of_a_replaced_task_are_called_with_what_the_stand_in_returns(
 
     assert given_to("linked") == ["y"]
     assert did().count("linked") == 1
+
+
+GROUPS: dict[str, Callable[[], Any]] = {
+    "a group": lambda: group(deed.s("x"), deed.s("y")),
+    "a group of Celery's": lambda: celery.group(deed.s("x"), deed.s("y")),
+    "a batch": lambda: batch(deed.s(name) for name in "xy"),
+    "a chain that ends with a group": lambda: chain(deed.s("w"), group(deed.s("x"), deed.s("y"))),
+    "a chain of a chain that does": lambda: chain(
+        deed.s("w"), chain(group(deed.s("x"), deed.s("y")), name="inner")
+    ),
+    "a chord whose body is a group": lambda: chord([deed.s("w")], group(deed.s("x"), deed.s("y"))),
+}
+
+
+@pytest.mark.parametrize("shape", GROUPS)
+def test_callbacks_of_a_task_that_a_group_replaces_are_called_with_the_list(shape: str) -> None:
+    stands["b"] = GROUPS[shape]
+    callbacks = [note.s("linked"), note.si("told")]
+
+    row = run(chain(swap.s("b").set(link=callbacks, queue="slow", priority=7), deed.s("c")))
+
+    collecting = Job.objects.get(task="jobman.collect")
+    assert given_to("linked") == [["x", "y"]]
+    assert given_to("c") == [["x", "y"]]
+    assert given_to("told") == []
+    assert did().count("linked") == 1
+    assert (collecting.task_id, collecting.queue) == (swapped().task_id, "slow")
+    assert (collecting.priority, row.state) == (7, "succeeded")
+
+
+def test_callbacks_of_a_task_that_a_group_replaces_wait_for_its_retry() -> None:
+    stands["b"] = GROUPS["a group"]
+    broken.add("x")
+    row = run(chain(swap.s("b").set(link=[note.s("linked")])))
+    assert (row.state, did()) == ("failed", ["x", "y"])
+    broken.clear()
+
+    actions.retry_batch(row.id)
+    run_jobs()
+
+    audit(row.id)
+    assert given_to("linked") == [["x", "y"]]
+
+
+Followed = Callable[[Any], tuple[Batch, AsyncResult]]
+
+
+@pytest.fixture
+def followed(django_capture_on_commit_callbacks: Any) -> Followed:
+    """Run a flow, with what its commits let this process do; return its row, and its result."""
+
+    def follow(flow: Any) -> tuple[Batch, AsyncResult]:
+        live = flow.dispatch()
+        result = live.result
+        with django_capture_on_commit_callbacks(execute=True):
+            row = run_all(live)
+        return row, result
+
+    return follow
+
+
+@pytest.mark.parametrize("link", [[], [note.s("linked")]], ids=["", "with a callback"])
+@pytest.mark.parametrize("shape", GROUPS)
+def test_the_result_of_a_task_that_a_group_replaced_is_the_list(
+    shape: str, link: list[Any], followed: Followed
+) -> None:
+    stands["b"] = GROUPS[shape]
+
+    row, result = followed(chain(deed.s("a"), swap.s("b").set(link=link)))
+
+    if not link:
+        assert (result.state, result.result) == ("SUCCESS", ["x", "y"])
+    assert row.state == "succeeded"
+
+
+def test_the_result_of_a_stand_in_of_a_stand_in_is_told_of(followed: Followed) -> None:
+    stands["b"] = lambda: chain(deed.s("w"), swap.s("c"))
+    stands["c"] = lambda: group(swap.s("d"), deed.s("y"))
+    stands["d"] = lambda: group(deed.s("x"))
+
+    _, result = followed(chain(swap.s("b")))
+
+    assert result.result == [["x"], "y"]
+
+
+@pytest.mark.parametrize("link", [[], [note.s("linked")]], ids=["", "with a callback"])
+@pytest.mark.parametrize("shape", GROUPS)
+def test_the_result_of_a_task_is_the_error_of_the_group_that_replaced_it(
+    shape: str, link: list[Any], followed: Followed
+) -> None:
+    stands["b"] = GROUPS[shape]
+    broken.add("x")
+
+    row, result = followed(chain(deed.s("a"), swap.s("b").set(link=link)))
+
+    assert (result.state, type(result.result).__name__) == ("FAILURE", "ChordError")
+    assert "x is broken" in str(result.result)
+    assert row.state == "failed"
+
+
+def test_the_result_of_a_task_whose_stand_in_was_cancelled_is_a_revoke(followed: Followed) -> None:
+    stands["b"] = lambda: group(leave.s("ignore"), deed.s("y"))
+
+    _, result = followed(chain(swap.s("b")))
+
+    assert result.state == "REVOKED"
+
+
+def test_the_retry_of_a_group_that_stands_in_is_told_of(
+    followed: Followed, django_capture_on_commit_callbacks: Any
+) -> None:
+    stands["b"] = GROUPS["a group"]
+    broken.add("x")
+    row, result = followed(chain(swap.s("b")))
+    broken.clear()
+
+    with django_capture_on_commit_callbacks(execute=True):
+        actions.retry_batch(row.id)
+        run_all(LiveBatch(row.id))
+
+    assert result.result == ["x", "y"]
+
+
+def test_the_result_of_a_task_that_ignores_it_is_not_stored(followed: Followed) -> None:
+    stands["b"] = GROUPS["a group"]
+
+    _, result = followed(chain(swap.s("b").set(ignore_result=True)))
+
+    assert result.state == "PENDING"
+
+
+def test_a_list_that_is_too_long_is_told_of_as_an_error(followed: Followed, settings: Any) -> None:
+    settings.JOBMAN = {"RESULT_LIMIT": 5}
+    stands["b"] = GROUPS["a group"]
+
+    _, result = followed(chain(swap.s("b")))
+
+    assert result.state == "FAILURE"
+    assert "more than the 5 that are passed on" in str(result.result)
+
+
+def test_a_result_backend_that_is_away_does_not_break_a_stand_in(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stands["b"] = GROUPS["a group"]
+    monkeypatch.setattr(swap.backend, "store_result", Mock(side_effect=ConnectionError("away")))
+
+    row, _ = followed(chain(swap.s("b")))
+
+    assert row.state == "succeeded"
+    assert "Result of a stand-in could not be stored" in caplog.text
 
 
 def test_a_member_of_a_group_may_add_another_to_it() -> None:

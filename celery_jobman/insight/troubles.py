@@ -22,7 +22,7 @@ _SENTENCES = {
     Duty.DISPATCH: gettext_lazy("It could not be sent"),
     Duty.REDELIVER: gettext_lazy("It could not be sent again"),
     Duty.CANCEL: gettext_lazy("It could not be stopped"),
-    Duty.MEMBERS: gettext_lazy("Its members could not be seen to"),
+    Duty.MEMBERS: gettext_lazy("Its members could not be released or cancelled"),
     Duty.PRUNE: gettext_lazy("It could not be deleted"),
 }
 

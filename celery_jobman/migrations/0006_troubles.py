@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                             ("dispatch", "Send it"),
                             ("redeliver", "Send it again"),
                             ("cancel", "Stop it"),
-                            ("members", "See to its members"),
+                            ("members", "Release or cancel its members"),
                             ("prune", "Delete it"),
                         ],
                         max_length=16,

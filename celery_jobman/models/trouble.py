@@ -34,7 +34,7 @@ class Duty(models.TextChoices):
     CANCEL = "cancel", _("Stop it")
     """A job that ignores its cancel could not be stopped by force."""
 
-    MEMBERS = "members", _("See to its members")
+    MEMBERS = "members", _("Release or cancel its members")
     """Members of a batch could not be released, or ended."""
 
     PRUNE = "prune", _("Delete it")

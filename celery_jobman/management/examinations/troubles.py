@@ -24,7 +24,7 @@ _WHAT = {
     Duty.DISPATCH: "that cannot be sent",
     Duty.REDELIVER: "that cannot be sent again",
     Duty.CANCEL: "that cannot be stopped",
-    Duty.MEMBERS: "whose members cannot be seen to",
+    Duty.MEMBERS: "whose members cannot be released or cancelled",
     Duty.PRUNE: "that cannot be deleted",
 }
 

@@ -119,8 +119,8 @@ def prune(
     """Delete jobs with their attempts, steps and log lines; see also :func:`settled`.
 
     Slices are deleted in transactions of their own: killed half-way, the rest is left for
-    the next call.  Audit rows stay.  A job that cannot be deleted is set aside (see
-    :mod:`celery_jobman.core.troubles`), and the others go.
+    the next call.  Audit rows stay.  A job that cannot be deleted is set aside, and
+    the others go.
 
     Args:
         jobs: Which; jobs that have moved on since a slice was chosen are left alone.

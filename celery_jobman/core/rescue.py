@@ -61,7 +61,7 @@ def rescue_lost(
 
     Safe to call from any number of processes at once: each attempt is ended by exactly one of
     them, and a heartbeat that arrives first wins.  Each job has its own transaction, and one
-    that cannot be taken back is set aside (see :mod:`celery_jobman.core.troubles`).
+    that cannot be taken back is set aside, and tried again after a pause.
 
     Args:
         silence: Time without a sign of life after which a worker is dead; by default

@@ -18,7 +18,7 @@ class ReplaceableTask(DjangoTask):  # type: ignore[misc]
     def replace(self, sig: Any) -> Any:
         """Let a signature run in place of this task, as in Celery; nothing after it is run.
 
-        In a durable workflow (:mod:`celery_jobman.runtime.workflows`) the stand-in is the link
+        In a durable workflow (``celery_jobman.chain`` and the like) the stand-in is the link
         after this job: what followed the job waits for it, and is given what it returns.
 
         Args:

@@ -21,6 +21,9 @@ READ: Final[dict[str, Tree]] = {
     "The arguments of a call reach a group with which a chain begins": chain(
         group(task("t1", "echo"), task("t2", "echo")), given=["x"]
     ),
+    "and so does the result of a header": chord(
+        task("t1"), chain(group(task("t2", "echo"), task("t3", "echo")))
+    ),
 }
 #: By words of the documentation: these end otherwise.
 ENDED: Final[dict[str, Tree]] = {

@@ -43,14 +43,19 @@ def readings(tree: Tree) -> Iterator[Tree]:
     it may begin a chain, and be given the arguments of the call.
     """
     number = sum(_is_one(each) for each in trees.everything(tree))
-    for heard in [_called(tree), tree] if tree.get("given") else [tree]:
+    for heard in _hearings(tree):
         for chosen in product((True, False), repeat=min(number, MOST)):
             yield _read(heard, iter([*chosen, *[True] * number]), is_called=True)
 
 
-def _called(tree: Tree) -> Tree:
-    """Return a tree in which tasks are not given what Celery does not pass on to them."""
-    return _deaf(tree, [part for part in _beginning(tree) if _is_but_a_group(part)])
+def _hearings(tree: Tree) -> Iterator[Tree]:
+    """Yield trees in which tasks are not given what Celery does not pass on to them."""
+    called = [*_beginning(tree)] if tree.get("given") else []
+    chords = (each for each in trees.everything(tree) if each["kind"] == "chord" and each["parts"])
+    bodies = [each["parts"][-1] for each in chords]
+    deaf = [[part for part in parts if _is_but_a_group(part)] for parts in (called, bodies)]
+    for some in product(*([parts, []] if parts else [[]] for parts in deaf)):
+        yield _deaf(tree, [part for parts in some for part in parts])
 
 
 def _beginning(tree: Tree) -> Iterator[Tree]:
@@ -228,10 +233,32 @@ def _hangs(celery: Account) -> bool:
     return not all(celery.begins(each["name"]) for each in trees.tasks_of(celery.tree))
 
 
-def _is_empty(difference: Difference, celery: Account, _ours: Account) -> bool:
-    """Celery refuses a workflow with an empty part."""
-    parts = (each["parts"] for each in trees.everything(celery.tree) if "parts" in each)
-    return difference.kind == "refused" and not difference.ours and not all(parts)
+def _is_empty(difference: Difference, celery: Account, ours: Account) -> bool:
+    """Celery refuses a workflow with an empty part, also where it is to stand in for a task."""
+    if difference.kind == "refused":
+        return not difference.ours and _has_empty(celery.tree)
+    refused = [
+        each
+        for each in trees.everything(celery.tree)
+        if "by" in each and _has_empty(each["by"]) and celery.end(each["name"]) == "replace"
+    ]
+    if all(any(map(celery.begins, _names(each["by"]))) for each in refused):
+        return False
+    if difference.kind == "calls":
+        errbacks = trees.errbacks_of(celery.tree)
+        return (difference.celery if difference.node not in errbacks else difference.ours) == 0
+    return difference.kind == "result" and all(
+        mine == its or its[:1] in (["FAILURE"], ["PENDING"])
+        for its, mine, _ in _by_node(celery, ours)
+    )
+
+
+def _has_empty(tree: Tree) -> bool:
+    return not all(each["parts"] for each in trees.everything(tree) if "parts" in each)
+
+
+def _names(tree: Tree) -> list[str]:
+    return [each["name"] for each in trees.tasks_of(tree)]
 
 
 def _is_id_of_a_stand_in(difference: Difference, celery: Account, ours: Account) -> bool:

@@ -246,7 +246,8 @@ def _is_empty(difference: Difference, celery: Account, ours: Account) -> bool:
         return False
     if difference.kind == "calls":
         errbacks = trees.errbacks_of(celery.tree)
-        return (difference.celery if difference.node not in errbacks else difference.ours) == 0
+        none: int = difference.ours if difference.node in errbacks else difference.celery
+        return none == 0
     return difference.kind == "result" and all(
         mine == its or its[:1] in (["FAILURE"], ["PENDING"])
         for its, mine, _ in _by_node(celery, ours)

@@ -22,6 +22,9 @@ PATIENCE = 5.0
 #: they wait unless ``broker_transport_options["visibility_timeout"]`` says otherwise.
 VISIBILITY_TIMEOUTS = {"redis": 3600.0, "sqs": 1800.0}
 
+#: How the names of the tasks begin that are not the project's.
+OWN = ("celery.", "jobman.")
+
 #: Name of the app that Celery makes for itself when the project has loaded none.
 FALLBACK = "default"
 
@@ -92,6 +95,6 @@ def outlasting(limit: float) -> list[str]:
         task.name
         for task in current_app.tasks.values()
         if task.acks_late
-        and not task.name.startswith("celery.")
+        and not task.name.startswith(OWN)
         and (task.time_limit is None or task.time_limit > limit)
     )

@@ -21,6 +21,9 @@ READ: Final[dict[str, Tree]] = {
     "The arguments of a call reach a group with which a chain begins": chain(
         group(task("t1", "echo"), task("t2", "echo")), given=["x"]
     ),
+    "and so does the result of a header": chord(
+        task("t1"), chain(group(task("t2", "echo"), task("t3", "echo")))
+    ),
 }
 #: By words of the documentation: these end otherwise.
 ENDED: Final[dict[str, Tree]] = {
@@ -40,6 +43,12 @@ ENDED: Final[dict[str, Tree]] = {
     ),
     "A stand-in has the task id of the task that it replaces": chain(
         task("t1", "replace", by=task("t2", options={"task_id": "own"}))
+    ),
+    "Where a chord comes before that group, Celery's has none": chain(
+        task("t1", "replace", by=chord(task("t2"), group(task("t3"), task("t4"))))
+    ),
+    "Celery calls a chord there once for each": chain(
+        chord(task("t1"), group(task("t2"), task("t3"))), chord(task("t4"), task("t5", "int"))
     ),
     "it does not hang": chord(
         chain(group(chord(task("t1"), task("t2")), task("t3"))), task("t4"), task("t5")

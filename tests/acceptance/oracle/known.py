@@ -43,14 +43,19 @@ def readings(tree: Tree) -> Iterator[Tree]:
     it may begin a chain, and be given the arguments of the call.
     """
     number = sum(_is_one(each) for each in trees.everything(tree))
-    for heard in [_called(tree), tree] if tree.get("given") else [tree]:
+    for heard in _hearings(tree):
         for chosen in product((True, False), repeat=min(number, MOST)):
             yield _read(heard, iter([*chosen, *[True] * number]), is_called=True)
 
 
-def _called(tree: Tree) -> Tree:
-    """Return a tree in which tasks are not given what Celery does not pass on to them."""
-    return _deaf(tree, [part for part in _beginning(tree) if _is_but_a_group(part)])
+def _hearings(tree: Tree) -> Iterator[Tree]:
+    """Yield trees in which tasks are not given what Celery does not pass on to them."""
+    called = [*_beginning(tree)] if tree.get("given") else []
+    chords = (each for each in trees.everything(tree) if each["kind"] == "chord" and each["parts"])
+    bodies = [each["parts"][-1] for each in chords]
+    deaf = [[part for part in parts if _is_but_a_group(part)] for parts in (called, bodies)]
+    for some in product(*([parts, []] if parts else [[]] for parts in deaf)):
+        yield _deaf(tree, [part for parts in some for part in parts])
 
 
 def _beginning(tree: Tree) -> Iterator[Tree]:
@@ -85,7 +90,7 @@ def _read(tree: Tree, unrolled: Iterator[bool], *, is_called: bool = False) -> T
     if tree["kind"] == "group":
         parts = _flat(parts, is_called=is_called)
     elif tree["kind"] == "chord":
-        parts = [*_flat(parts[:-1]), parts[-1]]
+        parts = [*_flat(parts[:-1]), *(_unrolled(part, unrolled) for part in parts[-1:])]
     else:
         parts = [_unrolled(part, unrolled) for part in _without_empty(parts)]
     return {**tree, "parts": [_read(part, unrolled) for part in parts]}
@@ -228,10 +233,33 @@ def _hangs(celery: Account) -> bool:
     return not all(celery.begins(each["name"]) for each in trees.tasks_of(celery.tree))
 
 
-def _is_empty(difference: Difference, celery: Account, _ours: Account) -> bool:
-    """Celery refuses a workflow with an empty part."""
-    parts = (each["parts"] for each in trees.everything(celery.tree) if "parts" in each)
-    return difference.kind == "refused" and not difference.ours and not all(parts)
+def _is_empty(difference: Difference, celery: Account, ours: Account) -> bool:
+    """Celery refuses a workflow with an empty part, also where it is to stand in for a task."""
+    if difference.kind == "refused":
+        return not difference.ours and _has_empty(celery.tree)
+    refused = [
+        each
+        for each in trees.everything(celery.tree)
+        if "by" in each and _has_empty(each["by"]) and celery.end(each["name"]) == "replace"
+    ]
+    if all(any(map(celery.begins, _names(each["by"]))) for each in refused):
+        return False
+    if difference.kind == "calls":
+        errbacks = trees.errbacks_of(celery.tree)
+        none: int = difference.ours if difference.node in errbacks else difference.celery
+        return none == 0
+    return difference.kind == "result" and all(
+        mine == its or its[:1] in (["FAILURE"], ["PENDING"])
+        for its, mine, _ in _by_node(celery, ours)
+    )
+
+
+def _has_empty(tree: Tree) -> bool:
+    return not all(each["parts"] for each in trees.everything(tree) if "parts" in each)
+
+
+def _names(tree: Tree) -> list[str]:
+    return [each["name"] for each in trees.tasks_of(tree)]
 
 
 def _is_id_of_a_stand_in(difference: Difference, celery: Account, ours: Account) -> bool:
@@ -252,6 +280,44 @@ def _has_own_id(node: Tree) -> bool:
     return any("task_id" in each.get("options", {}) or _has_own_id(each) for each in lasts)
 
 
+def _is_lost_list(difference: Difference, celery: Account, ours: Account) -> bool:
+    """Celery takes a chord before a group for the end of what stands in for a task."""
+    if difference.kind == "result":
+        return all(
+            mine == its or (its[:1] == ["PENDING"] and _ends_after_a_chord(node.get("by")))
+            for its, mine, node in _by_node(celery, ours)
+        )
+    replaced = (each for each in trees.everything(ours.tree) if _ends_after_a_chord(each.get("by")))
+    called = [
+        node["name"]
+        for each in replaced
+        for back in trees.callbacks_of(each)
+        for node in trees.nodes_of(back)
+    ]
+    if difference.kind == "order":
+        return not ours.disorder and all(words.split()[0] in called for words in celery.disorder)
+    return difference.kind == "given" and difference.node in called
+
+
+def _ends_after_a_chord(tree: Tree | None) -> bool:
+    """Whether a tree ends with a group, and has a chord, or another group, before that."""
+    if tree is None or tree["kind"] not in {"chain", "chord"} or not tree["parts"]:
+        return False
+    *before, last = tree["parts"]
+    is_chord = tree["kind"] == "chord" or any(each["kind"] != "task" for each in before)
+    return (last["kind"] == "group" and is_chord) or _ends_after_a_chord(last)
+
+
+def _is_called_for_each(difference: Difference, celery: Account, _ours: Account) -> bool:
+    """Celery calls a chord once for each member of a group that is the body of one before it."""
+    chords = (each for each in trees.everything(celery.tree) if each["kind"] == "chord")
+    bodies = [each["parts"][-1] for each in chords if each["parts"]]
+    sizes = {len(body["parts"]) for body in bodies if body["kind"] == "group"}
+    return difference.kind == "calls" and any(
+        difference.celery == size * difference.ours for size in sizes - {0, 1}
+    )
+
+
 KNOWN: Final = (
     Known("The result of a link that was skipped", _is_result_of_skipped),
     Known("The error callbacks of a body are not called when", _is_errback_of_a_body),
@@ -259,6 +325,8 @@ KNOWN: Final = (
     Known("The own options of a task always count", _is_own_option),
     Known("and so do its own callbacks", _is_own_callback),
     Known("A stand-in has the task id of the task that it replaces", _is_id_of_a_stand_in),
+    Known("Where a chord comes before that group, Celery's has none", _is_lost_list),
+    Known("Celery calls a chord there once for each", _is_called_for_each),
     Known("it does not hang", _is_hang),
     Known("Celery refuses some workflows with an empty chain", _is_empty),
 )

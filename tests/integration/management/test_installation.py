@@ -97,5 +97,6 @@ def test_tasks_outlast_a_limit_when_theirs_is_longer_or_missing(other: Celery) -
     for name, limit in {"endless": None, "long": 61, "short": 60}.items():
         other.task(name=name, acks_late=True, time_limit=limit, shared=False)(body)
     other.task(name="early", shared=False)(body)
+    other.task(name="jobman.own", acks_late=True, shared=False)(body)
 
     assert installation.outlasting(60) == ["endless", "long"]

@@ -15,7 +15,13 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize(
-    ("hint", "name"), [(hints.due, "due"), (hints.ended, "ended"), (hints.errand, "errand")]
+    ("hint", "name"),
+    [
+        (hints.due, "due"),
+        (hints.ended, "ended"),
+        (hints.errand, "errand"),
+        (hints.stood_in, "stood_in"),
+    ],
 )
 def test_a_hint_is_given_after_the_commit(
     hint: Callable[[object], None],

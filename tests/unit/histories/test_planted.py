@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 #: Histories, and seconds of this process, within which each must be found.
 ENOUGH, MINUTE = 2_000, 60
 #: Beginnings among which they are shared out: one may look for long at what leads nowhere.
-TRIES = 20
+TRIES = 100
 AT_RANDOM = os.environ.get("JOBMAN_TEST_PLANTED") == "random"
 
 

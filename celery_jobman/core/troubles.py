@@ -148,15 +148,13 @@ def forget_settled() -> int:
     """
     row = {"pk": OuterRef("row_id")}
     there = Q(Exists(Job.objects.filter(**row))) | Q(Exists(Batch.objects.filter(**row)))
-    gone = Trouble.objects.exclude(there).delete()[0]
+    settled = list(Trouble.objects.exclude(there).values_list("pk", flat=True))
     open_ones = list(Trouble.objects.filter(again_at__isnull=False))
     ids = {each.row_id for each in open_ones}
-    if not ids:
-        return gone
     jobs = dict(Job.objects.filter(pk__in=ids).values_list("pk", "state"))
     going = set(Batch.objects.unfinished().filter(pk__in=ids).values_list("pk", flat=True))
-    settled = [each.pk for each in open_ones if not _is_left(each, jobs, going)]
-    return gone + Trouble.objects.filter(pk__in=settled).delete()[0]
+    settled += [each.pk for each in open_ones if not _is_left(each, jobs, going)]
+    return Trouble.objects.filter(pk__in=settled).delete()[0] if settled else 0
 
 
 def _is_left(trouble: Trouble, jobs: Mapping[UUID, str], going: Collection[UUID]) -> bool:

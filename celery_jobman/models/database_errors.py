@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final
 
 from django.db import Error, InterfaceError, OperationalError
+from django.db.transaction import TransactionManagementError
 
 
 class Answer(Enum):
@@ -29,7 +30,7 @@ class Answer(Enum):
 
 #: SQLSTATE codes of PostgreSQL, or their classes.
 _OUTAGES: Final = ("08", "25006", "53", "57P", "58")
-_CONFLICTS: Final = ("40", "55P03", "57014")
+_CONFLICTS: Final = ("25P02", "40", "55P03", "57014")
 
 #: Error numbers of MySQL and MariaDB, and of their drivers.
 _OUTAGE_NUMBERS: Final = frozenset({
@@ -39,6 +40,8 @@ _OUTAGE_NUMBERS: Final = frozenset({
 })  # fmt: skip
 _CONFLICT_NUMBERS: Final = frozenset({1020, 1205, 1213, 1317, 1614, 1969, 3024, 3058, 3572})
 
+#: What SQLite says, as a ``ProgrammingError``, of a connection that was closed meanwhile.
+_CLOSED: Final = "closed database"
 #: How SQLite's messages begin, which come without a number.
 _OUTAGE_TEXTS: Final = re.compile(
     r"unable to open|disk I/O error|database or disk is full|attempt to write a readonly"
@@ -56,13 +59,15 @@ def answer(error: BaseException | None) -> Answer:
     """
     if not isinstance(error, Error):
         return Answer.REFUSAL
+    if isinstance(error, TransactionManagementError):  # of what was done before, not of this row
+        return Answer.CONFLICT
     first = error.args[0] if error.args else ""
     if isinstance(first, int) and not isinstance(error, InterfaceError):
         return _by_number(first)  # PyMySQL tells a state, too, which is HY000 for most
     state = getattr(error.__cause__, "sqlstate", None)
     if state:
         return _by_state(str(state))
-    if isinstance(error, InterfaceError):
+    if isinstance(error, InterfaceError) or _CLOSED in str(first):
         return Answer.OUTAGE
     return _by_text(str(first), error) if isinstance(error, OperationalError) else Answer.REFUSAL
 

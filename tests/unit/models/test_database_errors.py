@@ -13,6 +13,7 @@ from django.db import (
     ProgrammingError,
     connection,
 )
+from django.db.transaction import TransactionManagementError
 
 from celery_jobman.models.database_errors import Answer, answer, is_refusal
 
@@ -76,6 +77,11 @@ def test_mysql_tells_by_its_number(error: DatabaseError, expected: Answer) -> No
     assert answer(error) is expected
 
 
+def test_a_transaction_that_was_broken_before_is_no_refusal_of_what_comes_next() -> None:
+    assert answer(TransactionManagementError("an error occurred before")) is Answer.CONFLICT
+    assert answer(of_postgresql(InternalError, "25P02")) is Answer.CONFLICT
+
+
 def test_the_number_of_mysql_says_more_than_its_sqlstate() -> None:
     error = OperationalError(1153, "Got a packet bigger than 'max_allowed_packet' bytes")
     error.__cause__ = Psycopg("08S01")
@@ -98,7 +104,14 @@ def test_sqlite_tells_by_its_words(text: str, expected: Answer) -> None:
     assert answer(of_sqlite(text)) is expected
 
 
-@pytest.mark.parametrize("error", [InterfaceError("connection is closed"), OperationalError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        InterfaceError("connection is closed"),
+        OperationalError(),
+        ProgrammingError("Cannot operate on a closed database."),
+    ],
+)
 def test_an_error_without_a_code_is_a_connection_that_broke(error: DatabaseError) -> None:
     assert answer(error) is Answer.OUTAGE
 

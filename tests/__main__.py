@@ -2,8 +2,8 @@
 
 ``unit`` and ``integration`` run once per database; the other folders choose their servers
 themselves and run once.  ``acceptance`` and ``browser`` mostly wait, for workers to start, to be
-missed and to be made up for, and for pages; so each runs beside all others (``--beside`` names
-the folders that do), and what it prints comes at its end.  A database without a server is skipped
+missed and to be made up for, and for pages; so they run beside all others, one after the other
+(``--beside`` names the folders that do), and what each prints comes at its end.  A database without a server is skipped
 with its reason, or is a failure where ``JOBMAN_TEST_REQUIRE_SERVERS=1``.  The exit status is 0 if
 something passed and nothing failed.
 """
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     folders = asked.folders or _folders()
     aside = [each for each in folders if each in (asked.beside or ASIDE) and len(folders) > 1]
     folders = [folder for folder in folders if folder not in aside]
-    with ThreadPoolExecutor(max_workers=len(ASIDE)) as beside:
+    with ThreadPoolExecutor(max_workers=1) as beside:
         waiting = [beside.submit(_aside, folder, options) for folder in aside]
         parts = [
             *_per_database(asked.database or databases.NAMES, folders, options),

@@ -376,7 +376,7 @@ class TestWorkflows:
             assert prunable_batches(CUTOFF).count() == 2
             assert prune_batches(CUTOFF) == 0
 
-        assert len(found) == 3
+        assert len(found) == 4
         assert [str(plan) for plan in found if scans(plan)] == []
 
 

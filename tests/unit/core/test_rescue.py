@@ -220,10 +220,10 @@ def test_limit_takes_the_longest_running_first() -> None:
     assert entry.job_id == oldest.id
 
 
-def test_one_rescue_is_one_read_and_four_statements_a_job(budget: Budget) -> None:
+def test_one_rescue_is_two_reads_and_four_statements_a_job(budget: Budget) -> None:
     held_job()
 
-    with budget(5):
+    with budget(6):
         rescued()
 
 

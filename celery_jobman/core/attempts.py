@@ -24,7 +24,7 @@ from celery_jobman.core import (
     troubles,
 )
 from celery_jobman.core.endings import Ending
-from celery_jobman.core.faults import Fault
+from celery_jobman.core.faults import Fault, named
 from celery_jobman.core.joins import Failure
 from celery_jobman.core.statements import Insert, Plus
 from celery_jobman.exceptions import ClaimLost
@@ -234,7 +234,7 @@ class _End:
         self._note("the job that calls its failed()", refusal)
 
     def _note(self, what: str, refusal: Exception | None = None) -> None:
-        because = f" ({type(refusal).__name__}: {refusal})" if refusal else ""
+        because = f" ({named(refusal)})" if refusal else ""
         text = f"its end was written without {what}, which the database refused{because}"
         job_id, now = self.run.job_id, self.now
         fallbacks.part(lambda: troubles.remark(Duty.END, job_id, text, now=now), lambda _: None)

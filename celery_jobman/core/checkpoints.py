@@ -15,7 +15,7 @@ from django.db.models import Exists
 from celery_jobman.core import statements
 from celery_jobman.core.attempts import holding, is_ours
 from celery_jobman.core.encoding import clean
-from celery_jobman.core.faults import message_of
+from celery_jobman.core.faults import named
 from celery_jobman.exceptions import ClaimLost, StepConflict
 from celery_jobman.models import Job, Step, StepState
 from celery_jobman.models.database import atomic, home, route, using
@@ -121,7 +121,7 @@ class Checkpoints:
 
     def note_failure(self, path: str, error: Exception, began: datetime) -> None:
         """Say in the step's row that it raised ``error``, unless it has succeeded before."""
-        message = clean(f"{type(error).__name__}: {message_of(error)}", 1000)
+        message = clean(named(error), 1000)
         try:
             self.save(path, state=StepState.FAILED, started_at=began, error_message=message)
         except (Exception, ClaimLost):  # noqa: BLE001 - the body's own error matters more

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from celery_jobman.core.encoding import clean
-from celery_jobman.core.faults import CLEAN, Fault, message_of
+from celery_jobman.core.faults import CLEAN, Fault, named
 from celery_jobman.models.attempt import FAILURES, Outcome
 from celery_jobman.states import FINAL, State
 
@@ -99,7 +99,7 @@ def lesser(ending: Ending, refusal: Exception, *, is_taken: bool) -> Iterator[tu
 
 def _unstored(fault: Fault, refusal: Exception) -> Fault:
     """Return a fault of which only the class is kept."""
-    why = clean(f"{type(refusal).__name__}: {message_of(refusal)}", _REFUSAL_LENGTH)
+    why = clean(named(refusal), _REFUSAL_LENGTH)
     text = f"its message could not be stored: {why}"
     return Fault(error_class=clean(fault.error_class, 200), error_message=text)
 

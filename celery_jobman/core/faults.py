@@ -44,6 +44,11 @@ def message_of(error: BaseException) -> str:
         return "(its message could not be read)"
 
 
+def named(error: BaseException) -> str:
+    """Return the class of an exception and what it says, in a line."""
+    return f"{type(error).__name__}: {message_of(error)}"
+
+
 def _fingerprint(name: str, error: BaseException) -> str:
     frames = tracebacks.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].name}" if frames else ""

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from celery_jobman.core import moments, sources
 from celery_jobman.core.encoding import clean, encode, is_storable, shown
-from celery_jobman.core.faults import message_of
+from celery_jobman.core.faults import named
 from celery_jobman.core.loops import Loop, Walk
 from celery_jobman.core.progress import LARGEST, Progress
 from celery_jobman.exceptions import ControlFlow, UnencodableValue
@@ -122,7 +122,7 @@ class Iteration(Iterable[Any]):
             msg = f"iteration {self.path!r} has no current item to skip"
             raise ValueError(msg)
         index, item = self._item
-        reason = error if isinstance(error, str) else f"{type(error).__name__}: {message_of(error)}"
+        reason = error if isinstance(error, str) else named(error)
         entry = {
             "index": index,
             "item": shown(item, ITEM_LENGTH),
@@ -137,7 +137,7 @@ class Iteration(Iterable[Any]):
         if not isinstance(error, Exception) or self.finished:
             self.save_quietly()
             return
-        message = clean(f"{type(error).__name__}: {message_of(error)}", ITEM_LENGTH)
+        message = clean(named(error), ITEM_LENGTH)
         try:
             self._save(StepState.FAILED, error_message=message)
         except UnencodableValue:  # its cursor

@@ -31,7 +31,7 @@ from celery_jobman.core import (
     transitions,
     troubles,
 )
-from celery_jobman.core.faults import Fault
+from celery_jobman.core.faults import Fault, named
 from celery_jobman.core.statements import Plus
 from celery_jobman.core.transitions import NOWHERE
 from celery_jobman.exceptions import ResultTooLarge
@@ -264,7 +264,7 @@ def close(batch_id: UUID, *, now: datetime) -> bool:
 
 
 def _failed_verdict(error: Exception) -> tuple[State, str]:
-    return State.FAILED, f"how it ended could not be told: {type(error).__name__}: {error}"
+    return State.FAILED, f"how it ended could not be told: {named(error)}"
 
 
 def _announce(batch: Batch, to: State, now: datetime) -> None:
@@ -284,7 +284,7 @@ def _fire(batch: Batch, role: Role, *values: Any, now: datetime) -> None:
     """Write callbacks; where they cannot even be read, say so on the batch's page."""
 
     def remark(error: Exception) -> None:
-        text = f"its callbacks {role!s} could not be written: {type(error).__name__}: {error}"
+        text = f"its callbacks {role!s} could not be written: {named(error)}"
         troubles.remark(Duty.END, batch.id, text, now=now)
 
     fallbacks.part(lambda: callbacks.fire(batch, role, *values, now=now), remark)

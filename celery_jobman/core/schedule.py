@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from celery_jobman.core import cancellation, moments, transitions, troubles
 from celery_jobman.core.encoding import clean
+from celery_jobman.core.faults import named
 from celery_jobman.exceptions import UnknownTask, UnsendableMessage
 from celery_jobman.models import Duty, Job
 from celery_jobman.states import State
@@ -174,6 +175,6 @@ def hold(
         sources=frozenset({State.QUEUED}),
         at={"delivery": delivery},
         available_at=now + delay,
-        dispatch_error=clean(f"{type(error).__name__}: {error}", 1000),
+        dispatch_error=clean(named(error), 1000),
         refused_at=since or now,
     )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from django.db.models import Exists, F, OuterRef, Q
 
 from celery_jobman.core.encoding import clean
-from celery_jobman.core.faults import message_of
+from celery_jobman.core.faults import named
 from celery_jobman.models import Batch, Duty, Job, Trouble
 from celery_jobman.models.database import atomic
 from celery_jobman.models.database_errors import Answer, answer
@@ -171,5 +171,5 @@ def pause(tries: int) -> timedelta:
 
 
 def _text(error: BaseException | str) -> str:
-    text = error if isinstance(error, str) else f"{type(error).__name__}: {message_of(error)}"
+    text = error if isinstance(error, str) else named(error)
     return clean(text, ERROR_LENGTH)

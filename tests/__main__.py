@@ -3,9 +3,9 @@
 ``unit`` and ``integration`` run once per database; the other folders choose their servers
 themselves and run once.  ``acceptance`` and ``browser`` mostly wait, for workers to start, to be
 missed and to be made up for, and for pages; so they run beside all others, one after the other
-(``--beside`` names the folders that do), and what each prints comes at its end.  A database without a server is skipped
-with its reason, or is a failure where ``JOBMAN_TEST_REQUIRE_SERVERS=1``.  The exit status is 0 if
-something passed and nothing failed.
+(``--beside`` names the folders that do), and what each prints comes at its end.  A database
+without a server is skipped with its reason, or is a failure where
+``JOBMAN_TEST_REQUIRE_SERVERS=1``.  The exit status is 0 if something passed and nothing failed.
 """
 
 from __future__ import annotations

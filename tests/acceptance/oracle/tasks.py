@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 #: How often a task that retries is called before it succeeds.
 RETRIES: Final = 2
+#: Seconds that a retry waits, by kind.  Celery stores the state RETRY after the retry was
+#: published; without a pause another process may have run it, and stored its success, before.
+RETRY_AFTER: Final = {"plain": 0.2, "job": 0}
 
 
 class Broken(Exception):
@@ -55,7 +58,7 @@ def _do(self: Any, *given: Any, at: list[str], tree: Tree, kind: str) -> Any:
         ENDS[does](self)
     if does == "retry" and self.request.retries < RETRIES:
         note(at, "retry")
-        self.retry(countdown=0, max_retries=RETRIES + 1)
+        self.retry(countdown=RETRY_AFTER[kind], max_retries=RETRIES + 1)
     if does == "replace":
         note(at, "replace")
         self.replace(composing.Composer(run=at[0], kind=kind).canvas(tree["by"]))

@@ -54,6 +54,14 @@ ENDED: Final[dict[str, Tree]] = {
         chain(group(chord(task("t1"), task("t2")), task("t3"))), task("t4"), task("t5")
     ),
     "Celery refuses some workflows with an empty chain": chord(chain(chain()), task("t1")),
+    "It refuses a chord whose body has a group with a chord": chord(
+        task("t1"),
+        chain(
+            task("t2"),
+            group(chord(task("t3"), task("t4")), task("t5")),
+            group(task("t6"), task("t7")),
+        ),
+    ),
 }
 #: What :mod:`planted` does, and what the oracle must see of it.
 PLANTED: Final[dict[str, tuple[str, Tree]]] = {

@@ -254,6 +254,16 @@ def _is_empty(difference: Difference, celery: Account, ours: Account) -> bool:
     )
 
 
+def _is_group_with_a_chord(difference: Difference, celery: Account, _ours: Account) -> bool:
+    """Celery trips over a group with a chord in it, before another group, in a body of a chord."""
+    tripped = "'list' object has no attribute 'options'" in str(difference.celery)
+    chords = [each for each in trees.subtrees(celery.tree) if each["kind"] == "chord"]
+    bodies = [trees.subtrees(each["parts"][-1]) for each in chords if each["parts"]]
+    groups = [part for body in bodies for part in body if part["kind"] == "group"]
+    has_chord = any(part["kind"] == "chord" for each in groups for part in trees.subtrees(each))
+    return difference.kind == "refused" and tripped and not difference.ours and has_chord
+
+
 def _has_empty(tree: Tree) -> bool:
     return not all(each["parts"] for each in trees.everything(tree) if "parts" in each)
 
@@ -329,6 +339,7 @@ KNOWN: Final = (
     Known("Celery calls a chord there once for each", _is_called_for_each),
     Known("it does not hang", _is_hang),
     Known("Celery refuses some workflows with an empty chain", _is_empty),
+    Known("It refuses a chord whose body has a group with a chord", _is_group_with_a_chord),
 )
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Try everything, and not only what is spread over all.
 EVERYTHING: Final = os.environ.get("JOBMAN_TEST_INJECTION") == "all"
+#: Seconds that a test may take; hundreds of cases take longer than any other test.
+PATIENCE: Final = 3600 if EVERYTHING else 180
 HOUR: Final = timedelta(hours=1)
 logger = logging.getLogger("demo.injection")
 logger.setLevel(logging.INFO)

@@ -10,7 +10,7 @@ from celery_jobman.insight import explanation
 from celery_jobman.states import State
 from tests.integration.injection import calls, errors, tally
 from tests.integration.injection.calls import CALLS, RESULTS, Call, Unspeakable
-from tests.integration.injection.scenes import EVERYTHING, Scene
+from tests.integration.injection.scenes import EVERYTHING, PATIENCE, Scene
 from tests.integration.injection.trial import Trial
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from tests.integration.injection.family import Family
     from tests.integration.injection.world import World
+
+
+pytestmark = pytest.mark.timeout(PATIENCE)
 
 
 @pytest.fixture(autouse=True)

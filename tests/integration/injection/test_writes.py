@@ -15,7 +15,7 @@ import pytest
 from celery_jobman.states import State
 from tests.integration.injection import errors, scenes, tally
 from tests.integration.injection.injector import ALWAYS, MODES, Case
-from tests.integration.injection.scenes import EVERYTHING, SCENES, Scene
+from tests.integration.injection.scenes import EVERYTHING, PATIENCE, SCENES, Scene
 from tests.integration.injection.trial import Trial
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.integration.injection.world import World
 
+
+pytestmark = pytest.mark.timeout(PATIENCE)
 
 #: Writes of a scene of which each is tried in each run; of longer ones every second is.
 SHORT: Final = 12

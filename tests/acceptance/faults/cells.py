@@ -116,11 +116,15 @@ KILLED: Final = cells(
 TERMINATED: Final = cells(
     KILLED, ending_as("interrupted", PACK, either="lost"), at((CLAIMED,), KILLED[CLAIMED])
 )
-#: It may do again what its successor did; the open transaction alone keeps its job from others.
+#: It may do again what its successor did; the open transaction alone keeps its job from others,
+#: until it is committed: a worker that is silent still may lose the job then, and go on.
 FROZEN: Final = cells(
     KILLED,
     at(tuple(BODY), Cell(outcomes=("lost", "succeeded"), may_repeat=TWICE)),
-    at(ATOMIC[1:], Cell(outcomes=("succeeded",), either=("lost", "succeeded"))),
+    at(
+        ATOMIC[1:],
+        Cell(outcomes=("succeeded",), either=("lost", "succeeded"), may_repeat=TWICE - {"pack"}),
+    ),
 )
 STOPPED: Final = cells(UNDISTURBED, UNBORN, ending_as("interrupted"))
 

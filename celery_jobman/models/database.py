@@ -126,7 +126,7 @@ class RoutedManager(models.Manager[M], Generic[M]):
 class JobmanModel(models.Model):
     """What all tables share: managers that follow :func:`using`, for related rows too."""
 
-    objects: ClassVar[models.Manager[Any]] = RoutedManager[Any]()
+    objects: Any = RoutedManager()
 
     class Meta:
         abstract = True

@@ -60,7 +60,7 @@ def test_the_caller_may_choose_the_task_id(task: Task) -> None:
     ("options", "column", "value"),
     [
         ({"queue": "slow"}, "queue", "slow"),
-        ({"routing_key": "slow", "exchange": ""}, "queue", "slow"),
+        ({"routing_key": "slow", "exchange": ""}, "queue", "celery"),
         ({"priority": 3}, "priority", 3),
         ({"retries": 2}, "retries", 2),
         ({"root_id": "r1"}, "root_id", "r1"),

@@ -121,7 +121,7 @@ class Keeping(Thread):
         self._errand: UUID | None = None
 
     def run(self) -> None:
-        """Work until the process ends."""
+        """Work until the worker ends, or the process."""
         running.disown_thread()
         while not self.leaving:
             for duty, period in self._duties():
@@ -129,6 +129,13 @@ class Keeping(Thread):
                     self._due[duty] = time.monotonic() + period
                     self._attempt(duty)
             self._read_inbox()
+        connections.close_all()
+
+    def leave(self, seconds: float) -> None:
+        """End the thread, and wait for that as long."""
+        self.leaving = True
+        note(lambda _me: None)  # it sleeps on its inbox
+        self.join(seconds)
 
     def _duties(self) -> list[tuple[Callable[[], object], float]]:
         chosen = settings()

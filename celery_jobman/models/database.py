@@ -20,6 +20,8 @@ from django.core.checks import Warning as CheckWarning
 from django.db import Error, connections, models, router, transaction
 from django.db.models.functions import Now
 
+from celery_jobman.models.reading import JobmanQuerySet
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -112,6 +114,8 @@ class DatabaseClock(Now):
 
 class RoutedManager(models.Manager[M], Generic[M]):
     """A manager whose querysets go through :func:`using`, to read as to write."""
+
+    _queryset_class = JobmanQuerySet
 
     @property
     def db(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from celery_jobman.conf import settings
 from celery_jobman.core import behind
 from celery_jobman.core.joins import Member
 from celery_jobman.core.redaction import preview
+from celery_jobman.core.terms import EARLIEST, LATEST
 from celery_jobman.exceptions import UnencodableValue
 from celery_jobman.models import Job
 from celery_jobman.models.attempt import REDELIVERED
@@ -139,6 +140,7 @@ def from_request(task: Task, request: Context) -> Job:
     delivery = request.delivery_info or {}
     options["priority"] = delivery.get("priority")
     options |= queues.route_of(delivery)
+    options |= limits.tamed(options)
     following = next(behind.rows_after(options), None)
     job = _composed(task, request.args, request.kwargs, request.id, options)
     job.next_id = UUID(following) if following else None
@@ -209,7 +211,8 @@ def _moment(value: Any, now: datetime) -> datetime | None:
     if isinstance(value, int | float):
         return now + timedelta(seconds=value)
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+    aware = moment if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)  # as in Celery
+    return min(max(aware, EARLIEST), LATEST)
 
 
 def publish_options(job: Job, options: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ class JobmanConfig(AppConfig):
         from celery_jobman import checks  # noqa: F401, PLC0415
         from celery_jobman.conf import settings  # noqa: PLC0415
         from celery_jobman.core import deletion  # noqa: PLC0415
+        from celery_jobman.models import checks as _  # noqa: F401, PLC0415
         from celery_jobman.runtime import receivers  # noqa: PLC0415
 
         settings()

@@ -255,10 +255,13 @@ class UnsendableMessage(JobmanError):
 class DatabaseUnwritable(JobmanError):
     """The job's row could not be written, so nothing was enqueued."""
 
-    def __init__(self, task: str, reason: object) -> None:
+    def __init__(self, task: str, reason: object, *, is_refusal: bool = False) -> None:
+        advice = "call again when the database accepts writes"
+        if is_refusal:
+            advice = "the database would refuse the same again: change what it names"
         super().__init__(
             f"{task} was not enqueued: its row could not be written ({reason}); no message"
-            " was sent, call again when the database accepts writes"
+            f" was sent, {advice}"
         )
         self.task = task
 

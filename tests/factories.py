@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from django.db import connection
+
 from celery_jobman.core.endings import Run
 from celery_jobman.core.logs import Line
 from celery_jobman.core.steps import StepRunner
@@ -29,6 +31,22 @@ def queued_job(**fields: Any) -> Job:
     job = unsaved_job(**{"delivery": 1, "queued_at": EARLIER, **fields})
     job.save(force_insert=True)
     return job
+
+
+#: By vendor: a moment that a column holds, and that Python has no words for.
+UNREADABLE = {
+    "postgresql": "timestamptz '10000-01-01 04:59:59+00'",
+    "sqlite": "'2030-13-45 00:00:00'",
+    "mysql": "'2030-00-00 00:00:00'",
+}
+
+
+def spoil(job: Job) -> None:
+    """Write something into a job's row that cannot be read, as only SQL can."""
+    key = Job._meta.pk.get_db_prep_value(job.pk, connection)
+    moment = UNREADABLE[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE jobman_job SET expires_at = {moment} WHERE id = %s", [key])  # noqa: S608
 
 
 def scheduled_job(**fields: Any) -> Job:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from tests import databases
+from tests import databases, routers
 
 SECRET_KEY = "only for tests"
 DEBUG = False
@@ -16,7 +16,8 @@ TIME_ZONE = "UTC"
 STATIC_URL = "static/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-DATABASES = {"default": databases.configured()}
+DATABASES = {"default": databases.configured(), "replica": routers.REPLICA}
+DATABASE_ROUTERS = ["tests.routers.ToReplica"]
 # SQLite is tried with Django's own transactions, which are the harder ones.
 SILENCED_SYSTEM_CHECKS = ["jobman.W002"]
 

@@ -17,6 +17,7 @@ from celery_jobman.core.redaction import preview
 from celery_jobman.exceptions import DatabaseUnwritable, JobNotFound
 from celery_jobman.models import Job
 from celery_jobman.models.database import using
+from celery_jobman.models.database_errors import is_refusal
 from celery_jobman.models.job import NAME_LENGTH
 from celery_jobman.states import State
 
@@ -150,7 +151,7 @@ def writing(what: str) -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        raise DatabaseUnwritable(what, error) from error
+        raise DatabaseUnwritable(what, error, is_refusal=is_refusal(error)) from error
 
 
 def announce_end(job: Job, to: State) -> None:

@@ -110,7 +110,7 @@ def at(moment: datetime) -> str:
 
     Day and month are in the order of the reader's language.
     """
-    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    local = _local(moment)
     text = _patterns().moment % {
         "year": f"{local.year:04}",
         "month": f"{local.month:02}",
@@ -118,6 +118,15 @@ def at(moment: datetime) -> str:
         "time": f"{local.hour:02}:{local.minute:02}:{local.second:02}",
     }
     return f"{text} {local.tzname() or ''}".rstrip()
+
+
+def _local(moment: datetime) -> datetime:
+    if timezone.is_naive(moment):
+        return moment
+    try:
+        return timezone.localtime(moment)
+    except OverflowError:  # it is the end of the calendar, and later here
+        return moment
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from celery_jobman.models import shares
 from celery_jobman.models.database import JobmanModel, RoutedManager
 from celery_jobman.models.ids import uuid7
+from celery_jobman.models.reading import JobmanQuerySet
 from celery_jobman.states import FINAL, State
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Stopping(models.TextChoices):
     """What the batch waited for failed or was cancelled."""
 
 
-class BatchQuerySet(models.QuerySet["Batch"]):
+class BatchQuerySet(JobmanQuerySet["Batch"]):
     """Named questions about batches.  Methods here read; :mod:`celery_jobman.core` writes."""
 
     def unfinished(self) -> Self:

@@ -1,9 +1,12 @@
 """Which database connection the package's statements go through.
 
-Outside workers that is the project's own: the alias its routers choose for
+Outside workers that is the project's own: the alias its routers choose for writing a
 :class:`~celery_jobman.models.Job`, so that a project's transactions (and the rollback at the
 end of each of its ``TestCase`` tests) cover jobman's rows too.  A worker sends them through a
 connection of jobman's own: it calls :func:`route` and every manager follows.
+
+Reads go there too, whatever the routers' ``db_for_read`` says: what a replica does not know
+yet would be done again.  ``Job.objects.using("replica")`` reads there all the same.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from django.core.checks import Warning as CheckWarning
 from django.db import Error, connections, models, router, transaction
 from django.db.models.functions import Now
 
+from celery_jobman.models.reading import JobmanQuerySet
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -29,7 +34,7 @@ _alias: ContextVar[str | None] = ContextVar("jobman_database", default=None)
 
 def home() -> str:
     """Return the alias under which the project keeps jobman's tables."""
-    return router.db_for_write(apps.get_model("jobman", "Job"))
+    return router.db_for_write(apps.get_model("jobman", "Job", require_ready=False))
 
 
 def using() -> str:
@@ -108,20 +113,29 @@ class DatabaseClock(Now):
 
 
 class RoutedManager(models.Manager[M], Generic[M]):
-    """A manager whose querysets follow :func:`route`."""
+    """A manager whose querysets go through :func:`using`, to read as to write."""
+
+    _queryset_class = JobmanQuerySet
+
+    @property
+    def db(self) -> str:
+        """The alias that its querysets go through."""
+        return self._db or using()
 
     def get_queryset(self) -> models.QuerySet[M]:
-        """Return all rows, through the routed connection unless one was named."""
-        alias = self._db or _alias.get()
-        queryset = super().get_queryset()
-        return queryset.using(alias) if alias else queryset
+        """Return all rows, through the connection of :func:`using` unless one was named."""
+        return super().get_queryset().using(self.db)
 
 
 class JobmanModel(models.Model):
-    """What all tables share: managers that follow :func:`route`."""
+    """What all tables share: managers that follow :func:`using`, for related rows too."""
+
+    objects: Any = RoutedManager()
 
     class Meta:
         abstract = True
+        #: Of all the tables: the manager of what Django reads by itself, such as ``step.job``.
+        base_manager_name = "objects"
 
     #: Where conditional indexes do not exist (MySQL, MariaDB) Django creates plain ones
     #: instead.  That is what we want there, so its warning would only alarm.

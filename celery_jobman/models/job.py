@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from celery_jobman.models.database import JobmanModel, RoutedManager
 from celery_jobman.models.ids import uuid7
+from celery_jobman.models.reading import JobmanQuerySet
 from celery_jobman.states import FINAL, State
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Role(models.TextChoices):
     """A callback: more members have ended."""
 
 
-class JobQuerySet(models.QuerySet["Job"]):
+class JobQuerySet(JobmanQuerySet["Job"]):
     """Named questions about jobs.  Methods here read; :mod:`celery_jobman.core` writes."""
 
     def unfinished(self) -> Self:

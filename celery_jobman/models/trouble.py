@@ -8,6 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from celery_jobman.models.database import JobmanModel, RoutedManager
+from celery_jobman.models.reading import JobmanQuerySet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +42,7 @@ class Duty(models.TextChoices):
     """A job could not be deleted."""
 
 
-class TroubleQuerySet(models.QuerySet["Trouble"]):
+class TroubleQuerySet(JobmanQuerySet["Trouble"]):
     """Named questions about troubles."""
 
     def of(self, row_ids: Iterable[Any]) -> Self:

@@ -9,12 +9,13 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from celery_jobman.models.database import DatabaseClock, JobmanModel, RoutedManager
+from celery_jobman.models.reading import JobmanQuerySet
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
 
-class WorkerQuerySet(models.QuerySet["Worker"]):
+class WorkerQuerySet(JobmanQuerySet["Worker"]):
     """Named questions about workers."""
 
     # Signs of life are given by the database's clock, so they are judged by it too; a test

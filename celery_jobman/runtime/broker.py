@@ -1,4 +1,4 @@
-"""The broker: publishing a job's message, and asking how many messages a queue holds."""
+"""The broker: publishing a job's message, now, after the commit or when it is due."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from celery import current_app
 from celery.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.utils import timezone
-from kombu.exceptions import OperationalError, SerializationError
+from kombu.exceptions import SerializationError
 
 from celery_jobman.conf import settings
 from celery_jobman.core import dispatching, moments, schedule
@@ -127,8 +127,6 @@ def _forget_result(app: Celery, task_id: str) -> None:
         consumer.subscribed_to.discard(app.backend.get_key_for_task(task_id))  # type: ignore[union-attr]
 
 
-#: Longest that a look into a queue may take, in seconds.
-DEPTH_TIMEOUT = 5.0
 #: Seconds more that the broker may take for each message of many.
 SECONDS_EACH = 0.01
 
@@ -194,25 +192,3 @@ def send_all_due(job_ids: Sequence[UUID]) -> bool:
             "Jobs are left to a dispatcher count=%s error=%r", count, error, exc_info=True
         )
         return False
-
-
-def depth(queue: str, app: Celery | None = None) -> int:
-    """Return how many messages wait in a broker queue; 0 when the queue does not exist.
-
-    Raises:
-        kombu.exceptions.OperationalError: The broker is away, or silent for too long.
-    """
-    celery: Celery = app or current_app._get_current_object()  # noqa: SLF001 - as above
-    return publishing.within(DEPTH_TIMEOUT, partial(_depth, celery, queue))
-
-
-def _depth(celery: Celery, queue: str) -> int:
-    with celery.connection_or_acquire() as connected:
-        try:
-            connected.ensure_connection(max_retries=1, interval_start=0, timeout=DEPTH_TIMEOUT)
-            with connected.channel() as channel:
-                return int(channel.queue_declare(queue=queue, passive=True).message_count)
-        except connected.channel_errors:
-            return 0
-        except connected.connection_errors as error:
-            raise OperationalError(str(error)) from error

@@ -17,6 +17,7 @@ import logging
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
 from django.db import InterfaceError, OperationalError, connections
 
@@ -41,6 +42,10 @@ OUTAGE = (OperationalError, InterfaceError)
 #: Longest pause between two tries, in seconds.
 LONGEST_PAUSE = 5.0
 
+#: The private connections of this process, and those of them that are in use.
+_opened: WeakSet[BaseDatabaseWrapper] = WeakSet()
+_used: WeakSet[BaseDatabaseWrapper] = WeakSet()
+
 
 def is_shared() -> bool:
     """Whether statements must share the task's connection (SQLite, and outside workers)."""
@@ -55,8 +60,23 @@ def private() -> Iterator[None]:
         return
     if not hasattr(connections._connections, ALIAS):  # type: ignore[attr-defined] # noqa: SLF001 - the handler's own test for "opened in this thread"
         connections[ALIAS] = _open()
-    with route(ALIAS):
+        _opened.add(connections[ALIAS])
+    with _in_use(connections[ALIAS]), route(ALIAS):
         yield
+
+
+@contextmanager
+def _in_use(wrapper: BaseDatabaseWrapper) -> Iterator[None]:
+    """Keep a connection open in this block; close it after that if the worker ended meanwhile."""
+    is_outermost = wrapper not in _used
+    _used.add(wrapper)
+    try:
+        yield
+    finally:
+        if is_outermost:
+            _used.discard(wrapper)
+            if identity.current() is None:
+                wrapper.close()
 
 
 def _open() -> BaseDatabaseWrapper:
@@ -138,7 +158,22 @@ def drop() -> None:
         current().connection = None
 
 
+def close_private() -> None:
+    """Close the private connections of all threads; one that is in use, at the end of that.
+
+    To be called when this process belongs to no worker any more, so that nobody opens another.
+    """
+    for wrapper in set(_opened) - set(_used):
+        wrapper.inc_thread_sharing()
+        try:
+            wrapper.close()
+        finally:
+            wrapper.dec_thread_sharing()
+
+
 def forget_inherited(**_: Any) -> None:
     """Drop a private connection that was inherited over a fork, without closing its socket."""
+    _opened.clear()
+    _used.clear()
     if hasattr(connections._connections, ALIAS):  # type: ignore[attr-defined] # noqa: SLF001
         del connections[ALIAS]

@@ -43,6 +43,13 @@ def current() -> Identity | None:
     return _identity
 
 
+def resign() -> None:
+    """Belong to no worker any more: the one that started in this process has ended."""
+    global _identity  # noqa: PLW0603 - as above
+    _identity = None
+    _shared[0] = 0
+
+
 def begin_stopping() -> None:
     """Tell every process of this worker that it is stopping."""
     _shared[0] = 1

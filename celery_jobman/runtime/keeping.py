@@ -41,7 +41,7 @@ from celery_jobman.core import (
 from celery_jobman.core.troubles import Aside, pause
 from celery_jobman.models import Duty, Job, Worker
 from celery_jobman.models.database_errors import is_refusal
-from celery_jobman.runtime import broker, forking, hinting, results, running
+from celery_jobman.runtime import broker, forking, hinting, queues, results, running
 from celery_jobman.runtime.connection import OUTAGE
 from celery_jobman.runtime.pulse import Pulse
 
@@ -115,11 +115,13 @@ class Keeping(Thread):
         self._waiting: list[_Waiting] = []
         #: By queue: the messages that were missing at the last look.
         self._missing: dict[str, int] = {}
+        #: Queues whose messages cannot be counted.
+        self._untold: set[str] = set()
         #: The batch that was gone on with last, if there was no time for those behind it.
         self._errand: UUID | None = None
 
     def run(self) -> None:
-        """Work until the process ends."""
+        """Work until the worker ends, or the process."""
         running.disown_thread()
         while not self.leaving:
             for duty, period in self._duties():
@@ -127,6 +129,13 @@ class Keeping(Thread):
                     self._due[duty] = time.monotonic() + period
                     self._attempt(duty)
             self._read_inbox()
+        connections.close_all()
+
+    def leave(self, seconds: float) -> None:
+        """End the thread, and wait for that as long."""
+        self.leaving = True
+        note(lambda _me: None)  # it sleeps on its inbox
+        self.join(seconds)
 
     def _duties(self) -> list[tuple[Callable[[], object], float]]:
         chosen = settings()
@@ -230,13 +239,16 @@ class Keeping(Thread):
         """Send queued jobs again whose messages were missing at two looks."""
         now, after = timezone.now(), settings().redeliver_after
         before, self._missing = self._missing, {}
-        queues = redelivery.overdue(now=now, after=after)
-        if not queues or not self._leads():
+        overdue = redelivery.overdue(now=now, after=after)
+        if not overdue or not self._leads():
             return
         held = sum(self._alive().values_list("reserved", flat=True))
-        for queue in queues:
-            messages = broker.depth(queue, self.controller.app) + held
-            missing = redelivery.missing(queue, messages)
+        for queue in overdue:
+            messages = queues.depth(queue, self.controller.app)
+            if messages is None:
+                self._note_untold(queue)
+                continue
+            missing = redelivery.missing(queue, messages + held)
             lost = min(missing, before.get(queue, 0))
             sent = redelivery.redeliver(
                 queue, lost, broker.publish, now=now, after=after, expired=results.cancelled
@@ -244,6 +256,14 @@ class Keeping(Thread):
             self._missing[queue] = missing - sent
             if sent:
                 logger.warning("Lost messages sent again queue=%s count=%s", queue, sent)
+
+    def _note_untold(self, queue: str) -> None:
+        """Say once of a queue that nobody can tell which of its messages were lost."""
+        if queue not in self._untold:
+            self._untold.add(queue)
+            logger.warning(
+                "Broker does not tell how many messages wait; none is sent again queue=%s", queue
+            )
 
     def _alive(self) -> WorkerQuerySet:
         return Worker.objects.alive(settings().worker_lost_after)

@@ -6,20 +6,26 @@ when the message is sent, or in the end of the job before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from kombu import compression, serialization
 
 from celery_jobman.core import priorities
+from celery_jobman.core.encoding import clean
 from celery_jobman.core.terms import check_moment, check_queue
 from celery_jobman.exceptions import OptionRefused
 from celery_jobman.models.job import NAME_LENGTH
 
 #: The longest duration: a thousand years.
 LONGEST = timedelta(days=365_250)
+#: The greatest number that a column of every database holds.
+GREATEST = 2**31 - 1
 
 
 def check(options: Mapping[str, Any]) -> None:
@@ -38,6 +44,15 @@ def check(options: Mapping[str, Any]) -> None:
             raise
         except ValueError as error:
             raise OptionRefused(name, value, error) from error
+
+
+def tamed(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names in a message of somebody else's, as a row can hold them.
+
+    They cannot be refused: the message is here, and is executed.
+    """
+    names = {name: options.get(name) for name in ("root_id", "group_id", "shadow")}
+    return {name: clean(str(text), NAME_LENGTH) for name, text in names.items() if text is not None}
 
 
 def duration(name: str, value: Any) -> timedelta:
@@ -96,7 +111,8 @@ def _queue(_name: str, value: Any) -> None:
 
 
 def _tags(name: str, value: Any) -> None:
-    if isinstance(value, str | Mapping) or not all(isinstance(each, str) for each in value):
+    listed = isinstance(value, Iterable) and not isinstance(value, str | Mapping)
+    if not listed or not all(isinstance(each, str) for each in value):
         raise OptionRefused(name, value, "give a list of texts")
     _stored(name, list(value))
 
@@ -112,7 +128,11 @@ def _attribs(name: str, value: Any) -> None:
 
 
 def _stored(name: str, value: Any) -> None:
-    """Refuse text in a JSON column that no database takes."""
+    """Refuse what no JSON column takes."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise OptionRefused(name, value, f"it is no JSON: {error}") from error
     if not all(_is_storable(text) for text in _texts(value)):
         raise OptionRefused(name, value, "write it without NUL and surrogates")
 
@@ -147,6 +167,22 @@ def _priority(_name: str, value: Any) -> None:
     priorities.check(value)
 
 
+def _count(name: str, value: Any) -> None:
+    if not isinstance(value, int) or not 0 <= value <= GREATEST:
+        raise OptionRefused(name, value, f"give a whole number from 0 to {GREATEST:,}")
+
+
+def _owner(name: str, value: Any) -> None:
+    key = getattr(value, "pk", value)
+    try:
+        users: Any = get_user_model()
+        if key is None or users._meta.pk.to_python(key) is None:  # noqa: SLF001
+            raise OptionRefused(name, value, "save the user first")
+    except ValidationError as error:
+        reason = f"give a user or the key of one: {' '.join(error.messages)}"
+        raise OptionRefused(name, value, reason) from error
+
+
 CHECKS: Mapping[str, Callable[[str, Any], object]] = MappingProxyType(
     {
         "countdown": duration,
@@ -161,6 +197,9 @@ CHECKS: Mapping[str, Callable[[str, Any], object]] = MappingProxyType(
         "root_id": _text,
         "group_id": _text,
         "shadow": _text,
+        "group_index": _count,
+        "retries": _count,
+        "owner": _owner,
         "tags": _tags,
         "attribs": _attribs,
         "headers": _mapping,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -13,11 +13,12 @@ from celery_jobman.conf import settings
 from celery_jobman.core import behind
 from celery_jobman.core.joins import Member
 from celery_jobman.core.redaction import preview
+from celery_jobman.core.terms import EARLIEST, LATEST
 from celery_jobman.exceptions import UnencodableValue
 from celery_jobman.models import Job
 from celery_jobman.models.attempt import REDELIVERED
 from celery_jobman.models.ids import uuid7
-from celery_jobman.runtime import limits
+from celery_jobman.runtime import limits, queues
 from celery_jobman.runtime.task import EAGER_HEADER, MAPS, called
 from celery_jobman.states import State
 
@@ -138,7 +139,8 @@ def from_request(task: Task, request: Context) -> Job:
     options |= (request.headers or {}).get(EAGER_HEADER) or {}
     delivery = request.delivery_info or {}
     options["priority"] = delivery.get("priority")
-    options["queue"] = delivery.get("routing_key") or ""
+    options |= queues.route_of(delivery)
+    options |= limits.tamed(options)
     following = next(behind.rows_after(options), None)
     job = _composed(task, request.args, request.kwargs, request.id, options)
     job.next_id = UUID(following) if following else None
@@ -154,8 +156,8 @@ def changed_by_retry(task: Task, args: Any, kwargs: Any, options: dict[str, Any]
     limits.check({name: options.get(name) for name in ("countdown", "eta", "priority", "queue")})
     columns: dict[str, Any] = {"retries": options["retries"]}
     columns["args"], columns["kwargs"] = encode_arguments(args, kwargs)
-    columns["message"] = encode_options(options)
     columns["queue"] = _queue(task, args, kwargs, options)
+    columns["message"] = encode_options(options)
     columns["priority"] = options.get("priority")
     columns["available_at"] = due(options, timezone.now())
     return columns
@@ -183,13 +185,12 @@ def _stored(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _queue(task: Task, args: Any, kwargs: Any, options: dict[str, Any]) -> str:
-    if options.get("exchange") == "" and options.get("routing_key"):
-        return str(options["routing_key"])  # the anonymous exchange: the key is the queue
+    """Return the queue that a call goes to; note the exchange among its options, if one is told."""
     name = options.get("route_name") or task.name
     routed = task.app.amqp.router.route(dict(options), name, args, kwargs, task)
-    queue = routed.get("queue")
-    name = getattr(queue, "name", queue) or routed.get("routing_key")
-    return str(name or task.app.conf.task_default_queue)
+    if routed.get("queue") is None:
+        options |= {each: routed[each] for each in queues.BY_EXCHANGE if each in routed}
+    return queues.destination(routed, task.app)
 
 
 def due(options: dict[str, Any], now: datetime) -> datetime | None:
@@ -210,7 +211,8 @@ def _moment(value: Any, now: datetime) -> datetime | None:
     if isinstance(value, int | float):
         return now + timedelta(seconds=value)
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+    aware = moment if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)  # as in Celery
+    return min(max(aware, EARLIEST), LATEST)
 
 
 def publish_options(job: Job, options: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -223,7 +225,7 @@ def publish_options(job: Job, options: dict[str, Any] | None = None) -> dict[str
     """
     wanted = dict(decode(job.message)) if options is None else _stored(options)
     wanted["headers"] = {**wanted.get("headers", {}), HEADER: header(job)}
-    if "exchange" not in wanted and "routing_key" not in wanted:
+    if not (wanted.get("exchange") and wanted.get("routing_key")):
         wanted["queue"] = job.queue
     wanted |= {"task_id": job.task_id, "root_id": job.root_id, "retries": job.retries}
     if job.priority is not None:

@@ -18,6 +18,7 @@ import time
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from django.db import connections
 from django.utils import timezone
 
 from celery_jobman.conf import settings
@@ -34,6 +35,7 @@ ASK_EVERY = 1.0
 
 _awake = Event()
 _hurry = Event()
+_retired = Event()
 _thread: Thread | None = None
 _pid = 0
 
@@ -48,6 +50,17 @@ def wake() -> None:
     _awake.set()
 
 
+def retire(seconds: float) -> None:
+    """End the thread, if nothing is left to do, and wait for that as long; it can be woken anew."""
+    if _thread is None or _pid != os.getpid() or not is_idle():
+        return
+    _retired.set()
+    _hurry.set()
+    _awake.set()
+    _thread.join(seconds)
+    _retired.clear()
+
+
 def hurry() -> None:
     """Do not wait for the end of the flush period."""
     _hurry.set()
@@ -57,13 +70,16 @@ def _watch() -> None:
     running.disown_thread()
     while True:
         _awake.wait()
+        if _retired.is_set():
+            break
         _hurry.wait(settings().flush_every.total_seconds())
         _hurry.clear()
         _look_around()
-        if _is_idle():
+        if is_idle():
             _awake.clear()
-            if not _is_idle():
+            if not is_idle() or _retired.is_set():
                 _awake.set()
+    connections.close_all()
 
 
 def _look_around() -> None:
@@ -76,7 +92,8 @@ def _attended() -> list[RunningJob]:
     return [job for job in running.active() if not job.eager]
 
 
-def _is_idle() -> bool:
+def is_idle() -> bool:
+    """Whether no job of a worker runs in this process, and no end is owed."""
     return not _attended() and arrears.is_clear()
 
 

@@ -30,6 +30,7 @@ from celery_jobman.runtime import (
     keeping,
     losses,
     messages,
+    queues,
     supervisor,
 )
 from celery_jobman.runtime.running import RunningJob, running
@@ -75,13 +76,13 @@ def published(sender: str, headers: dict[str, Any], body: Any, **facts: Any) -> 
     if not is_tracked(task) or headers.get("retries") or messages.HEADER in headers:
         return
     try:
-        _write(task, headers, body, facts.get("routing_key"))
+        _write(task, headers, body, queues.route_of(facts))
     except Exception:
         logger.exception("Plain task could not be recorded task=%s", sender)
 
 
-def _write(task: Any, headers: dict[str, Any], body: Any, queue: str | None) -> None:
-    options = {"root_id": headers.get("root_id"), "queue": queue}
+def _write(task: Any, headers: dict[str, Any], body: Any, route: dict[str, Any]) -> None:
+    options = {"root_id": headers.get("root_id"), **route}
     job = messages.compose(task, body[0], body[1], headers["id"], options)
     job.observed = True
     with connection.enqueueing():

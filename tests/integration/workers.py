@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 from celery.contrib.testing.worker import start_worker
 from celery.signals import setup_logging
-from django.db import connections
 from django.db.utils import ConnectionHandler
-
-from celery_jobman.runtime import bootsteps, identity
-from celery_jobman.runtime.connection import ALIAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +39,7 @@ def eventually(ask: Callable[[], T | None], seconds: float = 20) -> T:
 
 @contextmanager
 def running(app: Celery, **options: Any) -> Iterator[Any]:
-    """Run a worker in threads of this process; it has said goodbye afterwards."""
+    """Run a worker in threads of this process; nothing is left of it afterwards."""
     quietly = {"perform_ping_check": False, "shutdown_timeout": 20, "hostname": "w1@host"}
     setup_logging.connect(_leave_logging_alone)
     app.conf.broker_transport_options = {"polling_interval": 0.01}
@@ -53,23 +49,10 @@ def running(app: Celery, **options: Any) -> Iterator[Any]:
     finally:
         app.conf.broker_transport_options = {}
         setup_logging.disconnect(_leave_logging_alone)
-        _say_goodbye()
 
 
 def _leave_logging_alone(**_: Any) -> None:
     """Having a receiver, Celery does not set logging up."""
-
-
-def _say_goodbye() -> None:
-    keeper = bootsteps._keeping
-    bootsteps.say_goodbye()
-    if keeper is not None:
-        keeper.join(20)
-    identity._identity = None
-    identity._shared[0] = 0
-    if hasattr(connections._connections, ALIAS):  # type: ignore[attr-defined]
-        connections[ALIAS].close()
-        del connections[ALIAS]
 
 
 @contextmanager

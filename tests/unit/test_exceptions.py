@@ -87,6 +87,13 @@ FLOW = [item for item in ALL if issubclass(item, ControlFlow)]
                 " was sent, call again when the database accepts writes"
             ),
         ),
+        (
+            DatabaseUnwritable("demo.add", "no such owner", is_refusal=True),
+            (
+                "demo.add was not enqueued: its row could not be written (no such owner); no"
+                " message was sent, the database would refuse the same again: change what it names"
+            ),
+        ),
         (NotInAJob("self.job"), "self.job works only inside a running job"),
     ],
 )

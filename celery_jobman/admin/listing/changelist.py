@@ -64,6 +64,11 @@ def cursor_of(request: HttpRequest) -> Cursor | None:
     return Cursor(name == BEFORE, beside)
 
 
+def _is_full(asked: QuerySet[Any], size: int) -> bool:
+    """Whether there were more rows than the page holds, those that cannot be read included."""
+    return len(asked) + getattr(asked, "left_out", 0) > size
+
+
 class KeysetChangeList(DjangoChangeList):
     """Jobs, the newest first.  The rows are read when they are first asked for."""
 
@@ -115,12 +120,12 @@ class KeysetChangeList(DjangoChangeList):
     def _read(self, cursor: Cursor | None) -> Page:
         jobs, size = self.light(self.queryset), self.list_per_page
         if cursor and cursor.newer:
-            found = list(jobs.filter(pk__gt=cursor.beside).order_by("pk")[: size + 1])
-            return Page(found[:size][::-1], newer=len(found) > size, older=True)
+            asked = jobs.filter(pk__gt=cursor.beside).order_by("pk")[: size + 1]
+            return Page(list(asked)[:size][::-1], newer=_is_full(asked, size), older=True)
         if cursor:
             jobs = jobs.filter(pk__lt=cursor.beside)
-        found = list(jobs.order_by("-pk")[: size + 1])
-        return Page(found[:size], newer=cursor is not None, older=len(found) > size)
+        asked = jobs.order_by("-pk")[: size + 1]
+        return Page(list(asked)[:size], newer=cursor is not None, older=_is_full(asked, size))
 
     @cached_property
     def result_list(self) -> list[Job]:

@@ -73,7 +73,7 @@ def system_checks() -> Iterator[Finding]:
     """Say what the package's own system checks found."""
     found = [
         message
-        for message in checks.run_checks()
+        for message in checks.run_checks(databases=[home()])
         if str(message.id).startswith("jobman.") and not message.is_silenced()
     ]
     for message in found:

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from celery_jobman import actions
 from celery_jobman.models import Attempt, Job, LogLine, Step, Worker
-from celery_jobman.runtime import broker, messages
+from celery_jobman.runtime import broker, messages, queues
 from celery_jobman.states import State
 from tests.acceptance import gates
 from tests.acceptance.project import tasks
@@ -124,7 +124,7 @@ def cut_connections() -> None:
 
 def depth(queue: str) -> int:
     """Count the messages that wait in the broker."""
-    return broker.depth(queue, app)
+    return queues.depth(queue, app) or 0
 
 
 def ledger(queue: str) -> dict[str, dict[str, Any]]:

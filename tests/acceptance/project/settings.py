@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+from tests import routers
 from tests.acceptance import troubles
 from tests.acceptance.project import databases
 
@@ -12,7 +13,11 @@ SECRET_KEY = "only for tests"
 USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATABASES = {"default": databases.entry(os.environ["JOBMAN_ACCEPTANCE_DATABASE_URL"])}
+DATABASES = {
+    "default": databases.entry(os.environ["JOBMAN_ACCEPTANCE_DATABASE_URL"]),
+    "replica": routers.REPLICA,
+}
+DATABASE_ROUTERS = ["tests.routers.ToReplica"]
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from django.utils import timezone as django_timezone
 from django.utils import translation
 
 from celery_jobman.insight import wording
@@ -57,6 +58,11 @@ def test_a_moment_is_shown_in_the_projects_time_zone() -> None:
     assert wording.at(abroad) == "2030-01-01 10:00:00 UTC"
     assert wording.at(datetime(2030, 1, 1, 12)) == "2030-01-01 12:00:00"  # noqa: DTZ001 - USE_TZ off
     assert abroad.astimezone(UTC).hour == 10
+
+
+def test_the_end_of_the_calendar_is_shown_where_it_would_be_over() -> None:
+    with django_timezone.override("Asia/Tokyo"):
+        assert wording.at(datetime.max.replace(tzinfo=UTC)) == "9999-12-31 23:59:59 UTC"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from django.apps import apps
 from django.core.checks import Warning as CheckWarning
 from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
 from django.db import (
     InterfaceError,
     OperationalError,
@@ -18,7 +19,7 @@ from django.db import (
 )
 from django.db.models.functions import Now
 
-from celery_jobman.models import Job, Worker
+from celery_jobman.models import Job, Step, Worker
 from celery_jobman.models.database import (
     DatabaseClock,
     JobmanModel,
@@ -28,10 +29,12 @@ from celery_jobman.models.database import (
     route,
     using,
 )
-from tests import databases
-from tests.factories import EARLIER, queued_job, worker
+from tests import databases, routers
+from tests.factories import EARLIER, checkpoint, queued_job, worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_django import Settings as Project
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +53,50 @@ def test_the_tables_are_at_home_where_the_project_puts_them(settings: Project) -
     settings.DATABASE_ROUTERS = [f"{__name__}.ToArchive"]
 
     assert home() == using() == "archive"
+
+
+TABLES: list[Any] = list(apps.get_app_config("jobman").get_models())
+READS: dict[str, Callable[[Job], object]] = {
+    "a manager": lambda _job: Job.objects.count(),
+    "all managers": lambda _job: [table.objects.count() for table in TABLES],
+    "an aggregate": lambda _job: Job.objects.aggregate(models.Max("delivery")),
+    "many by key": lambda job: Job.objects.in_bulk([job.pk]),
+    "related rows": lambda job: list(job.steps.all()),
+    "a row related to": lambda job: Step.objects.get(job=job).job.queue,
+    "related rows before": lambda _job: list(Job.objects.prefetch_related("steps")),
+    "rows related to before": lambda _job: list(Step.objects.prefetch_related("job")),
+    "the row anew": lambda job: job.refresh_from_db(),
+    "a column later": lambda _job: Job.objects.defer("args").get().args,
+    "a subquery": lambda _job: list(Step.objects.filter(job__in=Job.objects.all())),
+    "a row to be made": lambda job: Job.objects.get_or_create(pk=job.pk),
+}
+
+
+@pytest.mark.parametrize("what", READS)
+def test_what_is_read_is_read_where_it_is_written(settings: Project, what: str) -> None:
+    job = queued_job()
+    checkpoint(job, "load")
+    settings.DATABASE_ROUTERS = [f"{routers.__name__}.ToReplica"]
+
+    READS[what](job)  # the replica raises
+
+
+def test_a_replica_that_was_named_is_read() -> None:
+    with pytest.raises(ImproperlyConfigured):
+        Job.objects.using("replica").count()
+    with pytest.raises(ImproperlyConfigured):
+        Job.objects.db_manager("replica").count()
+
+
+def test_a_manager_tells_where_it_reads(side_door: str) -> None:
+    with route(side_door):
+        inside = Job.objects.db
+
+    assert (inside, Job.objects.db, Job.objects.db_manager("else").db) == (
+        side_door,
+        "default",
+        "else",
+    )
 
 
 def test_statements_follow_the_route(side_door: str) -> None:

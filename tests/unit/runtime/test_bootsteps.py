@@ -13,13 +13,15 @@ from django.db import DatabaseError, connections
 
 from celery_jobman.core import workers
 from celery_jobman.models import Worker
-from celery_jobman.runtime import bootsteps, forking, identity
+from celery_jobman.runtime import bootsteps, forking, identity, supervisor
 from celery_jobman.runtime.bootsteps import Keeper, say_goodbye
 from tests.factories import worker
 
 pytestmark = pytest.mark.django_db
 
-PARENT = SimpleNamespace(hostname="w1@host", pool_cls=TaskPool)
+PARENT = SimpleNamespace(
+    hostname="w1@host", pool_cls=TaskPool, blueprint=SimpleNamespace(on_stopped=None)
+)
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +52,52 @@ def test_a_worker_is_known_before_its_first_claim(alone: Mock) -> None:
     calls = [call[0] for call in alone.return_value.method_calls]
     assert calls == ["_attempt", "start"]
     assert forking.guard.install.called  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def ending(alone: Mock, monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """Return the keeper of a worker that is about to end."""
+    monkeypatch.setattr(PARENT.blueprint, "on_stopped", None)
+    keeper: Mock = alone.return_value
+    keeper.controller = PARENT
+    Keeper(PARENT).start(PARENT)
+    keeper.me = SimpleNamespace(worker_id=worker().id, hostname="w1@host")
+    return keeper
+
+
+def test_a_worker_that_has_stopped_leaves_nothing(ending: Mock) -> None:
+    PARENT.blueprint.on_stopped()
+
+    ending.leave.assert_called_once_with(bootsteps.PATIENCE)
+    assert (bootsteps._keeping, identity.current()) == (None, None)
+    assert Worker.objects.get().stopped_at is not None
+
+
+def test_what_celery_does_when_a_worker_has_stopped_is_done_too(ending: Mock) -> None:
+    stopped = Mock()
+
+    bootsteps.end(PARENT, stopped)
+
+    stopped.assert_called_once_with()
+    assert ending.leave.called
+
+
+def test_a_body_that_goes_on_is_kept_until_the_process_ends(
+    ending: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "is_idle", lambda: False)
+
+    PARENT.blueprint.on_stopped()
+
+    assert not ending.leave.called
+    assert identity.current() is not None
+
+
+def test_another_worker_of_this_process_may_end(ending: Mock) -> None:
+    bootsteps.end(SimpleNamespace(), None)
+
+    assert not ending.leave.called
+    assert identity.current() is not None
 
 
 @pytest.mark.parametrize("how", ["stop", "terminate"])

@@ -142,24 +142,6 @@ def test_what_cannot_be_sent_at_once_is_left_to_a_dispatcher(
     assert f"Job is left to a dispatcher job={job.id}" in caplog.text
 
 
-def test_the_depth_of_a_queue_is_how_many_messages_wait_there(
-    app: Celery, task: Task, queue: str
-) -> None:
-    for _ in range(3):
-        broker.publish(queued_job(queue=queue, task=task.name))
-
-    assert broker.depth(queue, app) == 3
-
-
-def test_a_queue_that_is_not_there_has_no_depth(app: Celery, queue: str) -> None:
-    assert broker.depth(queue, app) == 0
-
-
-def test_the_depth_cannot_be_told_while_the_broker_is_away(away: Celery) -> None:
-    with pytest.raises(BrokerError):
-        broker.depth("celery", away)
-
-
 def test_a_result_backend_that_is_away_is_not_waited_for() -> None:
     broken = Mock()
     broken.backend.result_consumer.subscribed_to.discard.side_effect = ConnectionError

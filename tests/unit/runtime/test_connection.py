@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +18,7 @@ from celery_jobman.core import attempts
 from celery_jobman.models import Job
 from celery_jobman.models.database import using
 from celery_jobman.runtime import connection as jobman
+from celery_jobman.runtime import identity
 from celery_jobman.runtime.connection import ALIAS
 from celery_jobman.testing.localnodes import wait_until
 from tests.factories import next_run_of, queued_job, unsaved_job
@@ -129,6 +130,44 @@ def test_a_forked_child_does_not_use_its_parents() -> None:
     assert not is_open()
     assert inherited.connection is not None
     inherited.close()
+
+
+@needs_two_writers
+@pytest.mark.usefixtures("worker_identity")
+def test_the_connections_of_all_threads_are_closed_when_the_worker_has_ended() -> None:
+    opened, closed = Event(), Event()
+    states: list[bool] = []
+
+    def use() -> None:
+        with jobman.private():
+            Job.objects.exists()
+        states.append(connections[ALIAS].connection is None)
+        opened.set()
+        closed.wait(20)
+        states.append(connections[ALIAS].connection is None)
+
+    thread = Thread(target=use)
+    thread.start()
+    opened.wait(20)
+    jobman.close_private()
+    closed.set()
+    thread.join(20)
+
+    assert states == [False, True]
+
+
+@needs_two_writers
+@pytest.mark.usefixtures("worker_identity")
+def test_one_that_is_in_use_then_is_closed_after_that() -> None:
+    with jobman.private():
+        Job.objects.exists()
+        with jobman.private():
+            identity.resign()
+            jobman.close_private()
+        assert Job.objects.count() == 0
+        wrapper = jobman.current()
+
+    assert wrapper.connection is None
 
 
 def test_there_may_be_nothing_to_forget() -> None:

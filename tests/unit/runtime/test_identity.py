@@ -43,6 +43,15 @@ def test_a_worker_that_stops_can_be_started_anew() -> None:
     assert (before, stopping, identity.is_stopping()) == (False, True, False)
 
 
+@pytest.mark.usefixtures("worker_identity")
+def test_a_process_whose_worker_has_ended_belongs_to_none() -> None:
+    identity.begin_stopping()
+
+    identity.resign()
+
+    assert (identity.current(), identity.is_stopping()) == (None, False)
+
+
 FORK = """
 import os
 import django

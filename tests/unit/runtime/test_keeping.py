@@ -14,7 +14,7 @@ from django.utils import timezone
 from celery_jobman import actions
 from celery_jobman.core import redelivery, rescue
 from celery_jobman.models import Job, Queue, Worker
-from celery_jobman.runtime import broker, hinting, keeping, results
+from celery_jobman.runtime import broker, hinting, keeping, queues, results
 from celery_jobman.states import State
 from tests.factories import (
     EARLIER,
@@ -215,7 +215,7 @@ def test_it_tells_celery_of_what_expired_while_its_message_was_lost(
 ) -> None:
     told = Mock()
     monkeypatch.setattr(results, "cancelled", told)
-    monkeypatch.setattr(broker, "depth", lambda *_: 0)
+    monkeypatch.setattr(queues, "depth", lambda *_: 0)
     alive(keeper)
     long_ago = timezone.now().replace(year=2020)
     job = queued_job(queued_at=long_ago, expires_at=long_ago)
@@ -245,7 +245,7 @@ def test_it_sends_lost_messages_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     alive(keeper)
-    monkeypatch.setattr(broker, "depth", lambda *_: 0)
+    monkeypatch.setattr(queues, "depth", lambda *_: 0)
 
     keeper.redeliver()
     keeper.redeliver()
@@ -259,7 +259,7 @@ def test_what_is_missing_at_one_look_only_was_on_its_way(
 ) -> None:
     queued_job(queued_at=timezone.now().replace(year=2020))
     me = alive(keeper)
-    monkeypatch.setattr(broker, "depth", lambda *_: 0)  # a worker has just taken it
+    monkeypatch.setattr(queues, "depth", lambda *_: 0)  # a worker has just taken it
 
     keeper.redeliver()
     Worker.objects.filter(pk=me.pk).update(reserved=1)  # and tells of it
@@ -275,7 +275,7 @@ def test_what_was_sent_again_is_not_missing_at_the_next_look(
         queued_job(queued_at=timezone.now().replace(year=2020))
     alive(keeper)
     monkeypatch.setattr(redelivery, "LIMIT", 1)
-    monkeypatch.setattr(broker, "depth", lambda *_: 0)
+    monkeypatch.setattr(queues, "depth", lambda *_: 0)
 
     for _ in range(3):
         keeper.redeliver()
@@ -287,7 +287,7 @@ def test_a_shortage_is_forgotten_when_nothing_is_overdue(
     keeper: Keeping, sent: list[Job], overdue: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alive(keeper)
-    monkeypatch.setattr(broker, "depth", lambda *_: 0)
+    monkeypatch.setattr(queues, "depth", lambda *_: 0)
     keeper.redeliver()
     Job.objects.update(queued_at=timezone.now())
     keeper.redeliver()
@@ -309,7 +309,7 @@ def test_a_message_in_the_queue_or_in_a_workers_hands_is_not_lost(
     reserved: int,
 ) -> None:
     alive(keeper, reserved=reserved)
-    monkeypatch.setattr(broker, "depth", lambda *_: waiting)
+    monkeypatch.setattr(queues, "depth", lambda *_: waiting)
 
     keeper.redeliver()
     keeper.redeliver()
@@ -319,13 +319,31 @@ def test_a_message_in_the_queue_or_in_a_workers_hands_is_not_lost(
 
 
 @pytest.mark.usefixtures("overdue")
+def test_a_queue_that_does_not_tell_is_not_empty(
+    keeper: Keeping,
+    sent: list[Job],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    alive(keeper)
+    answers = iter([0, None, 0, None])
+    monkeypatch.setattr(queues, "depth", lambda *_: next(answers))
+
+    for _ in range(4):
+        keeper.redeliver()
+
+    assert sent == []
+    assert caplog.text.count("Broker does not tell how many messages wait") == 1
+
+
+@pytest.mark.usefixtures("overdue")
 def test_of_several_workers_one_redelivers(
     keeper: Keeping, sent: list[Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker(id=UUID("01900001-0000-7000-8000-000000000000"), seen=timezone.now())
     alive(keeper)
     depth = Mock(return_value=0)
-    monkeypatch.setattr(broker, "depth", depth)
+    monkeypatch.setattr(queues, "depth", depth)
 
     keeper.redeliver()
     keeper.redeliver()
@@ -340,7 +358,7 @@ def test_without_overdue_jobs_the_broker_is_not_asked(
     alive(keeper)
     queued_job(queued_at=timezone.now())
     depth = Mock(return_value=0)
-    monkeypatch.setattr(broker, "depth", depth)
+    monkeypatch.setattr(queues, "depth", depth)
 
     keeper.redeliver()
 

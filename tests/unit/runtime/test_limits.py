@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.contrib.auth import get_user_model
 
 from celery_jobman import actions, batch, chain, group
 from celery_jobman.core import links
@@ -44,6 +45,10 @@ REFUSED: list[tuple[str, Any]] = [
     *[("routing_key", value) for value in (NUL, LONG)],
     *[("tags", value) for value in ("abc", [1], [NUL], [HALF], {"a": 1})],
     *[("attribs", value) for value in ([1], {"a": NUL}, {HALF: 1}, {"a": [{"b": NUL}]})],
+    *[("attribs", {"a": value}) for value in (float("nan"), [float("inf")], {1}, b"a", NAIVE)],
+    *[(name, value) for name in ("group_index", "retries") for value in (-1, 2**31, "1", 1.5)],
+    *[("owner", value) for value in ("nobody", "", [1], get_user_model()())],
+    ("tags", 5),
     ("headers", [1]),
     *[("time_limit", value) for value in ("long", float("nan"))],
     ("soft_time_limit", 1e12),

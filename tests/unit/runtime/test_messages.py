@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,6 +8,7 @@ from celery.app.task import Context
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
+from celery_jobman.core import jobs, terms
 from celery_jobman.exceptions import UnencodableValue
 from celery_jobman.models import Job
 from celery_jobman.runtime.messages import (
@@ -60,7 +61,7 @@ def test_the_caller_may_choose_the_task_id(task: Task) -> None:
     ("options", "column", "value"),
     [
         ({"queue": "slow"}, "queue", "slow"),
-        ({"routing_key": "slow", "exchange": ""}, "queue", "slow"),
+        ({"routing_key": "slow", "exchange": ""}, "queue", "celery"),
         ({"priority": 3}, "priority", 3),
         ({"retries": 2}, "retries", 2),
         ({"root_id": "r1"}, "root_id", "r1"),
@@ -243,6 +244,41 @@ def test_a_foreign_message_becomes_a_job(task: Task) -> None:
 
     assert (job.task_id, job.root_id, job.queue, job.priority) == ("foreign", "r1", "slow", 3)
     assert (job.arguments, job.retries) == (([1], {"y": 2}), 1)
+
+
+FOREIGN: list[tuple[dict[str, Any], str, Any]] = [
+    ({"shadow": "s" * 300}, "label", "s" * 254 + "…"),
+    ({"shadow": "a\0b\ud800"}, "label", "a\ufffdb?"),
+    ({"group": "g" * 300}, "group_id", "g" * 254 + "…"),
+    ({"root_id": "r" * 300}, "root_id", "r" * 254 + "…"),
+    ({"expires": "9999-12-31T23:59:59-05:00"}, "expires_at", terms.LATEST),
+    ({"expires": "0001-01-01T00:00:00+05:00"}, "expires_at", terms.EARLIEST),
+    ({"expires": "2030-06-01T12:00:00"}, "expires_at", datetime(2030, 6, 1, 12, tzinfo=UTC)),
+]
+
+
+@pytest.mark.parametrize(("fields", "column", "value"), FOREIGN)
+def test_what_no_row_can_hold_of_a_foreign_message_is_bent(
+    task: Task, fields: dict[str, Any], column: str, value: Any
+) -> None:
+    request = Context({"id": "foreign", "args": [1], "kwargs": {}, "delivery_info": {}, **fields})
+
+    with timezone.override("Asia/Tokyo"):
+        job = from_request(task, request)
+    jobs.enqueue(job, now=NOON)
+    job.refresh_from_db()
+
+    assert getattr(job, column) == value
+
+
+def test_a_foreign_message_goes_back_to_the_exchange_that_it_came_from(task: Task) -> None:
+    delivery = {"exchange": "media", "routing_key": "video.hd"}
+    request = Context({"id": "foreign", "args": [1], "kwargs": {}, "delivery_info": delivery})
+
+    job = from_request(task, request)
+
+    assert delivery.items() <= publish_options(job).items()
+    assert "queue" not in publish_options(job)
 
 
 def test_a_foreign_message_without_delivery_info_becomes_one_too(task: Task) -> None:

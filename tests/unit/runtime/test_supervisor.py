@@ -186,7 +186,7 @@ def attended(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[RunningJob]]:
     monkeypatch.setattr(arrears, "is_clear", lambda: True)
     yield jobs
     supervisor.hurry()
-    wait_until(lambda: not bed.is_set() and bed.sleepers == len(threads))
+    wait_until(lambda: not bed.is_set() and bed.sleepers == sum(map(Thread.is_alive, threads)))
 
 
 def test_the_thread_attends_to_what_runs_and_sleeps_while_nothing_does(
@@ -223,6 +223,24 @@ def test_one_thread_serves_a_process(attended: list[RunningJob]) -> None:
 
     assert supervisor._thread is first
     assert attended == []
+
+
+def test_the_thread_ends_with_the_worker_and_begins_anew_with_the_next(
+    job: RunningJob, attended: list[RunningJob]
+) -> None:
+    with running.running(job):
+        supervisor.wake()
+        first = supervisor._thread
+        supervisor.retire(0)
+        kept = first is not None and first.is_alive()
+        wait_until(lambda: attended)
+    supervisor.retire(20)
+    ended = first is not None and not first.is_alive()
+    supervisor.wake()
+
+    assert kept
+    assert ended
+    assert supervisor._thread is not first
 
 
 def test_a_forked_child_gets_a_thread_of_its_own(

@@ -21,7 +21,15 @@ from celery_jobman.admin.listing import ids, tabs
 from celery_jobman.models import Job
 from celery_jobman.models.ids import uuid7
 from celery_jobman.states import State
-from tests.factories import finished_job, job_in, queued_job, running_job, scheduled_job, worker
+from tests.factories import (
+    finished_job,
+    job_in,
+    queued_job,
+    running_job,
+    scheduled_job,
+    spoil,
+    worker,
+)
 from tests.unit.conftest import BOUNDS
 
 if TYPE_CHECKING:
@@ -65,6 +73,18 @@ def polled(client: Client, name: str, **query: Any) -> Any:
 def small_pages() -> Any:
     with mock.patch.object(admin.site._registry[Job], "list_per_page", 2):
         yield
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_a_row_that_cannot_be_read_takes_no_page_down(admin_client: Client) -> None:
+    jobs = [queued_job() for _ in range(5)][::-1]
+    spoil(jobs[1])
+
+    first = page(admin_client)
+    second = admin_client.get(reverse(LIST) + first.context["cl"].links["older"])
+
+    assert [shown(first), shown(second)] == [[jobs[0], jobs[2]], [jobs[3], jobs[4]]]
+    assert "older" not in second.context["cl"].links
 
 
 @pytest.mark.usefixtures("small_pages")

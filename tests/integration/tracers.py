@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
@@ -64,7 +65,7 @@ class OpenTelemetry:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        instrumentor = CeleryInstrumentor()
+        instrumentor = CeleryInstrumentor()  # type: ignore[no-untyped-call]
         instrumentor.instrument(tracer_provider=self._provider)
         yield
         instrumentor.uninstrument()
@@ -145,12 +146,9 @@ class StructLog:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        from django_structlog.celery.receivers import CeleryReceiver  # noqa: PLC0415 - needs settings
-
-        receiver = CeleryReceiver()
         structlog.configure(processors=[_drop])
         with _receivers_restored():
-            receiver.connect_worker_signals()
+            _structlogs_receiver().connect_worker_signals()
             yield
         structlog.reset_defaults()
 
@@ -162,6 +160,14 @@ class StructLog:
 
     def current(self) -> str | None:
         return structlog.contextvars.get_contextvars().get("request_id")
+
+
+@cache
+def _structlogs_receiver() -> Any:
+    """Return the receiver of the process: Celery 5.5 forgets the others with one that dies."""
+    from django_structlog.celery.receivers import CeleryReceiver  # noqa: PLC0415 - needs settings
+
+    return CeleryReceiver()
 
 
 def _drop(*_: Any) -> Any:

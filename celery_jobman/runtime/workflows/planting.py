@@ -266,9 +266,9 @@ def _callback(signature: Signature, outer: Mapping[str, Any], role: Role) -> Job
     task = _task(signature, options)
     job = Moulds().job(task, args, kwargs, options)
     job.delay, job.expires_after = timing
-    job.args = _without_first(job.args, told)
     job.takes_result = not signature.immutable
     propagation.stamp(task, job)
+    job.args = _without_first(job.args, told)
     return job
 
 
@@ -292,9 +292,6 @@ def _job(signature: Signature, place: Place, soil: Soil) -> Job:
     own_id = options.get("task_id")
     task = _task(signature, options)
     job = soil.moulds.job(task, args, dict(signature.kwargs or {}), options)
-    if fed:
-        job.args = _without_first(job.args)
-        job.preview = preview(*job.arguments)
     job.id, job.task_id = place.id, own_id or str(place.id)
     job.root_id, job.batch_id = str(soil.batch.root_id), soil.batch.id
     job.position, job.follows_id, job.next_id = place.position, place.before, place.after
@@ -302,6 +299,9 @@ def _job(signature: Signature, place: Place, soil: Soil) -> Job:
     job.delay, job.expires_after = delay, expires_after
     _begin(job, soil)
     propagation.stamp(task, job)
+    if fed:
+        job.args = _without_first(job.args)
+        job.preview = preview(*job.arguments)
     return job
 
 

@@ -128,6 +128,17 @@ class TestReceivers:
 
         assert kept(job) == {"shop": 7, "X-Request": "r1"}
 
+    def test_stamps_of_celerys_and_what_follows_are_kept_as_they_are(
+        self, call: Callable[..., Job], task: Task
+    ) -> None:
+        job = call(stamped_headers=["who"], who="me", link=task.si(2), expires=60)
+
+        message = json.loads(job.message)
+        assert (message["stamped_headers"], message["who"]) == (["who"], "me")
+        assert len(message["link"]) == 1
+        assert message["headers"] == {"X-Request": "r1"}
+        assert job.expires_at is not None
+
     def test_a_job_costs_no_statement_more(self, task: Task, queue: str, budget: Budget) -> None:
         with budget(1):
             task.apply_async((1,), queue=queue, countdown=60)
@@ -326,6 +337,19 @@ def test_a_method_of_celerys_that_was_wrapped_is_called_once(
 
     assert (seen, kept(Job.objects.get())) == ([name], {name: "r1"})
     assert [sent[name] for sent in headers_in(task.app, queue)] == ["r1"]
+
+
+def test_what_will_be_given_a_result_is_a_complete_call_for_who_wraps(
+    wrap: Wrap, task: Task
+) -> None:
+    wrap(celery.Task, "apply_async")
+
+    live = chain(task.s(1), task.s()).dispatch()
+
+    first, link = Job.objects.filter(root_id=str(live.id)).order_by("follows_id")
+    first, link = (first, link) if link.takes_result else (link, first)
+    assert (first.args, link.args) == ("[1]", "[]")
+    assert kept(first) == kept(link) == {"apply_async": "r1"}
 
 
 def test_who_wraps_both_is_asked_once(wrap: Wrap, call: Callable[..., Job]) -> None:

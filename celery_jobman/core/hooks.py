@@ -8,7 +8,7 @@ read and retried.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from celery_jobman.core import jobs
 from celery_jobman.models import Job
@@ -54,14 +54,20 @@ def write(job_id: UUID, fault: Fault, *, now: datetime) -> Job:
     Returns:
         The hook's row.
     """
-    failed = Job.objects.only("task", "label", *KEPT).get(pk=job_id)
+    failed = Job.objects.only("task", "label", "message", *KEPT).get(pk=job_id)
     hook = Job(id=uuid7(), task=TASK, parent_id=job_id, label=_label(failed))
     for name in KEPT:
         setattr(hook, name, getattr(failed, name))
     hook.args = json.dumps([str(job_id), fault.error_class, fault.error_message])
-    hook.message = json.dumps({"ignore_result": True})
+    hook.message = json.dumps({"ignore_result": True, **_context(failed)})
     jobs.follow(hook, now=now)
     return hook
+
+
+def _context(failed: Job) -> dict[str, Any]:
+    """Return the headers that a failed job had: its hook belongs to the same trace."""
+    headers = json.loads(failed.message).get("headers")
+    return {"headers": headers} if headers else {}
 
 
 def _label(failed: Job) -> str:

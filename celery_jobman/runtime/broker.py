@@ -19,7 +19,7 @@ from celery_jobman.core import dispatching, moments, schedule
 from celery_jobman.exceptions import UnsendableMessage
 from celery_jobman.models import Job
 from celery_jobman.models.database import using
-from celery_jobman.runtime import bulk, connection, messages, publishing, results
+from celery_jobman.runtime import bulk, connection, messages, publishing, results, sending
 
 logger = logging.getLogger("celery_jobman")
 
@@ -76,7 +76,8 @@ def _send(celery: Celery, job: Job, options: dict[str, Any] | None, **extra: Any
     wanted = messages.publish_options(job, options)
     wanted |= {"add_to_parent": False, **extra}
     wanted.setdefault("retry_policy", publishing.RETRY_POLICY)
-    celery.send_task(job.task, messages.decode(job.args), messages.decode(job.kwargs), **wanted)
+    args, kwargs = messages.decode(job.args), messages.decode(job.kwargs)
+    sending.send_task(celery, job.task, args, kwargs, **wanted)
 
 
 def publish_all(jobs: Sequence[Job]) -> tuple[int, Exception | None]:

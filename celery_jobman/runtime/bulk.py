@@ -2,7 +2,7 @@
 
 ``app.send_task`` looks up settings, makes a result and binds the queue anew for each message.
 Here that is done once for all that are alike, and where the transport can (Redis, from kombu
-5.7) they travel in one pipeline.  What is sent is the same, and so are the signals.
+5.7) they travel in one pipeline.  What is sent is the same.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from celery import Celery
+import celery
 from celery.backends.rpc import RPCBackend
-from celery.utils.saferepr import saferepr
 
 from celery_jobman.core import moments
-from celery_jobman.runtime import messages, publishing
+from celery_jobman.runtime import messages, publishing, sending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from celery import Celery
     from kombu import Producer
 
     from celery_jobman.models import Job
@@ -35,6 +35,9 @@ OF_PUBLISH = frozenset({
     "queue", "headers", "priority", "serializer", "compression", "delivery_mode",
 })  # fmt: skip
 OURS = OF_BODY | OF_PUBLISH | {"task_id"}
+
+#: How ``app.send_task`` puts it that nobody has said whether the result is of interest.
+NOT_SAID = None if celery.VERSION[:2] >= (5, 7) else False
 
 #: Messages in one pipeline: enough that the way to the broker and back is little for each.
 TOGETHER = 100
@@ -89,16 +92,16 @@ class _Sender:
         self._app = app
         self._producer = producer
         self._send_task = send_task
-        self._is_own = _is_celerys(app)
+        self._send_message = sending.message_sender(app)
+        self._makes_replies = isinstance(app.backend, RPCBackend)
         self._sends_event = app.conf.task_send_sent_event
-        self._levels = app.conf.task_repr_maxlevels
         #: Queues that were declared through this channel.
         self.declared: set[str] = set()
 
     def send(self, job: Job, **how: Any) -> None:
         """Send one message; with ``retry=False`` a connection that broke is not renewed."""
         wanted = messages.publish_options(job)
-        if self._is_own and wanted.keys() <= OURS:
+        if not self._makes_replies and wanted.keys() <= OURS:
             self._send(job, wanted, **how)
         else:
             self._send_task(self._app, job, None, producer=self._producer)
@@ -110,7 +113,7 @@ class _Sender:
         how = amqp.router.route(how, job.task, args, kwargs, task)
         if how.get("retry") is False and job.queue in self.declared:
             how["declare"] = []
-        amqp.send_task_message(
+        self._send_message(
             self._producer,
             job.task,
             self._message(job, args, kwargs, wanted),
@@ -121,7 +124,7 @@ class _Sender:
 
     def _message(self, job: Job, args: Any, kwargs: Any, wanted: dict[str, Any]) -> Any:
         amqp = self._app.amqp
-        options: dict[str, Any] = {"ignore_result": None}
+        options: dict[str, Any] = {"ignore_result": NOT_SAID}
         options |= {name: wanted[name] for name in OF_BODY & wanted.keys()}
         options["reply_to"] = options.get("reply_to") or self._app.thread_oid
         return amqp.create_task_message(
@@ -129,14 +132,6 @@ class _Sender:
             job.task,
             args,
             kwargs,
-            argsrepr=saferepr(args or (), amqp.argsrepr_maxsize, maxlevels=self._levels),
-            kwargsrepr=saferepr(kwargs, amqp.kwargsrepr_maxsize, maxlevels=self._levels),
             create_sent_event=self._sends_event,
             **options,
         )
-
-
-def _is_celerys(app: Celery) -> bool:
-    """Whether sending is what it is in Celery itself, and nobody's reply queue is to be made."""
-    changed = type(app).send_task is not Celery.send_task or "send_task" in vars(app)
-    return not changed and not isinstance(app.backend, RPCBackend)

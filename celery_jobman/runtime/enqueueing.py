@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -13,16 +14,18 @@ from django.utils import timezone
 
 from celery_jobman.core import behind, jobs, joins
 from celery_jobman.exceptions import DatabaseUnwritable
+from celery_jobman.models import Job
 from celery_jobman.models.database import atomic
 from celery_jobman.models.database_errors import is_refusal
-from celery_jobman.runtime import broker, connection, messages, placing
+from celery_jobman.runtime import broker, connection, messages, placing, propagation
 from celery_jobman.runtime.running import current_job
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from celery import Task
     from celery.result import AsyncResult
 
-    from celery_jobman.models import Job
     from celery_jobman.runtime.running import RunningJob
 
 logger = logging.getLogger("celery_jobman")
@@ -48,7 +51,7 @@ def enqueue(task: Task, args: Any, kwargs: Any, options: dict[str, Any]) -> Asyn
     """
     here = current_job()
     if here is not None and _is_retry(task, options, here):
-        here.next_attempt = messages.changed_by_retry(task, args, kwargs, options)
+        here.next_attempt = _retried(task, args, kwargs, options, here)
         return task.AsyncResult(here.task_id)
     _inherit(task, options)
     row_id = options.pop(behind.KEY, None)
@@ -59,14 +62,32 @@ def enqueue(task: Task, args: Any, kwargs: Any, options: dict[str, Any]) -> Asyn
     rows = placing.place(job, followers, options, task.app) if followers else []
     if followers and here is not None and here.run.member is not None:
         here.handed_on |= placing.is_handed_on(here.request, options)
-    with connection.enqueueing():
-        write = _write if row_id is None or _is_ending(here) else _write_somehow
-        is_to_go = write(job, rows, waited=row_id is not None)
-        result = _result(task, job, options)
-        if is_to_go and job.available_at is None:
+    is_link = row_id is not None
+    write = _write_somehow if is_link and not _is_ending(here) else _write
+    is_to_go = _publish(task, job, options, partial(write, job, rows, waited=is_link))
+    result = _result(task, job, options)
+    if is_to_go and job.available_at is None:
+        with connection.enqueueing():
             _send(task, job, _of_an_end(options) if _is_ending(here) else options, result)
     _note_child(task, result, options)
     return result
+
+
+def _publish(task: Task, job: Job, options: dict[str, Any], write: Callable[[], bool]) -> bool:
+    """Write a row as whoever watches publishes sees it; return whether its message may go."""
+    is_to_go: list[bool] = []
+
+    def take() -> None:
+        with connection.enqueueing():
+            is_to_go.append(write())
+
+    if not propagation.is_watched(task):
+        take()
+        return is_to_go[0]
+    headers = propagation.publish(task, job, take)
+    if headers is not None:
+        options["headers"] = headers
+    return any(is_to_go)
 
 
 def _write(job: Job, rows: list[Job], *, waited: bool) -> bool:
@@ -97,6 +118,19 @@ def _write_somehow(job: Job, rows: list[Job], *, waited: bool) -> bool:
         with atomic():
             joins.fail_link(job.id, job.parent_id or job.id, cause, now=timezone.now())
         return False
+
+
+def _retried(
+    task: Task, args: Any, kwargs: Any, options: dict[str, Any], here: RunningJob
+) -> dict[str, Any]:
+    """Return the columns that a retry changes, with the headers of the attempt that asks for it."""
+    came_with = messages.foreign_headers(here.request)
+    options["headers"] = {**came_with, **(options.get("headers") or {})}
+    columns = messages.changed_by_retry(task, args, kwargs, options)
+    place = {"id": here.id, "task_id": here.task_id, "task": task.name, "attempt": here.attempt}
+    job = Job(**place, root_id=options.get("root_id") or here.task_id, **columns)
+    propagation.stamp(task, job)
+    return {name: getattr(job, name) for name in columns}
 
 
 def _is_retry(task: Task, options: dict[str, Any], here: RunningJob) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -25,6 +26,8 @@ from celery_jobman.states import State
 if TYPE_CHECKING:
     from celery import Task
     from celery.app.task import Context
+
+logger = logging.getLogger("celery_jobman")
 
 #: Name of our message header.
 HEADER = "jobman"
@@ -137,6 +140,7 @@ def from_request(task: Task, request: Context) -> Job:
     """Return an unsaved job for a message that somebody else published."""
     options = request.as_execution_options()
     options |= (request.headers or {}).get(EAGER_HEADER) or {}
+    options["headers"] = foreign_headers(request)
     delivery = request.delivery_info or {}
     options["priority"] = delivery.get("priority")
     options |= queues.route_of(delivery)
@@ -170,6 +174,43 @@ def encode_options(options: dict[str, Any]) -> str:
         UnencodableValue: One of them cannot be written.
     """
     return encode(_stored(options), "a message option")
+
+
+def with_headers(message: str, headers: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return message options with other headers, as JSON text, and the headers that are kept.
+
+    One that cannot be written is left out: it is somebody's who watches, not the caller's.
+    """
+    options = decode(message)
+    kept = {name: value for name, value in headers.items() if _can_be_kept(name, value)}
+    options.pop("headers", None)
+    return encode({**options, **({"headers": kept} if kept else {})}, "a message option"), kept
+
+
+def _can_be_kept(name: str, value: Any) -> bool:
+    try:
+        encode(value, f"the header {name!r}")
+    except UnencodableValue as error:
+        logger.warning("Header is not kept name=%s error=%s", name, error)
+        return False
+    return True
+
+
+def foreign_headers(request: Context) -> dict[str, Any]:
+    """Return the headers that a message came with, without Celery's and ours.
+
+    Celery gives ``request.headers`` all of them, unless one is called ``headers`` itself, as
+    Sentry does; then it is that one, and the others are attributes of the request.
+    """
+    own = dict(request.headers or {})
+    if HEADER not in own:
+        others: dict[str, Any] = request._get_custom_headers(vars(request)) or {}  # noqa: SLF001 - nothing else tells
+        own = {k: v for k, v in others.items() if isinstance(v, _TRAVELS)} | own
+    return {name: value for name, value in own.items() if name not in {HEADER, EAGER_HEADER}}
+
+
+#: What a header may be; other attributes of a request were set by who runs it.
+_TRAVELS = (str, int, float, bool, dict, list)
 
 
 def _preview(job: Job) -> str:

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from celery.signals import before_task_publish
 from django.contrib.auth.models import User
+from django.db import transaction
 
-from celery_jobman import current_job, step
+from celery_jobman import JobTask, current_job, step
 from celery_jobman.exceptions import NotInAJob, UnencodableValue
 from celery_jobman.models import Attempt, Job, Step
 from celery_jobman.states import State
@@ -47,6 +50,69 @@ def ending(self: Any, method: str, *arguments: Any) -> Any:
 
 @app.task(name="docs.untracked", track=False)
 def untracked() -> None: ...
+
+
+class AfterCommitTask(JobTask):
+    """Puts itself off, as the page on traces shows."""
+
+    abstract = True
+
+    def apply_async(self, *args: Any, **kwargs: Any) -> Any:
+        transaction.on_commit(lambda: super(AfterCommitTask, self).apply_async(*args, **kwargs))
+
+
+class LetJobsPass(JobTask):
+    """The form that the page recommends."""
+
+    abstract = True
+
+    def apply_async(self, *args: Any, **kwargs: Any) -> Any:
+        if self.track:
+            return super().apply_async(*args, **kwargs)
+        return transaction.on_commit(lambda: super(LetJobsPass, self).apply_async(*args, **kwargs))
+
+
+@app.task(name="docs.put-off", base=AfterCommitTask)
+def put_off() -> None: ...
+
+
+@app.task(name="docs.passed", base=LetJobsPass)
+def passed() -> None: ...
+
+
+@app.task(name="docs.not-passed", base=LetJobsPass, track=False)
+def not_passed() -> None: ...
+
+
+class TestTracing:
+    @pytest.mark.parametrize(
+        ("task", "inside", "after"), [(put_off, 0, 1), (passed, 1, 1), (not_passed, 0, 0)]
+    )
+    def test_what_puts_itself_off_has_no_row_in_your_transaction(
+        self,
+        task: Any,
+        inside: int,
+        after: int,
+        django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    ) -> None:
+        with django_capture_on_commit_callbacks(execute=True) as callbacks:
+            task.delay()
+            assert Job.objects.count() == inside
+
+        assert Job.objects.count() == after
+        assert len(callbacks) >= 1
+
+    def test_a_header_of_your_own_is_stored_with_the_job(self) -> None:
+        def remember_shop(headers: dict[str, Any], **_: Any) -> None:
+            headers["shop"] = 7
+
+        before_task_publish.connect(remember_shop)
+        try:
+            result = resize.apply_async((100,), countdown=60)
+        finally:
+            before_task_publish.disconnect(remember_shop)
+
+        assert json.loads(Job.objects.get(task_id=result.id).message)["headers"] == {"shop": 7}
 
 
 class TestEnqueue:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from celery import Celery, signals
+from celery import Celery
 from kombu.utils.json import loads
 
 from celery_jobman.runtime import broker, bulk
@@ -70,17 +70,17 @@ def send(app: Celery, jobs: list[Job]) -> list[Job]:
 def at_message(number: int, act: Callable[[], object]) -> Iterator[None]:
     """Do something while the message with this number is on its way."""
     seen: list[Any] = []
+    send = bulk._Sender._send
 
-    def count(**_: Any) -> None:
+    def count(sender: Any, *args: Any, **options: Any) -> None:
         seen.append(None)
         if len(seen) == number:
             act()
+        send(sender, *args, **options)
 
-    signals.before_task_publish.connect(count, weak=False)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bulk._Sender, "_send", count)
         yield
-    finally:
-        signals.before_task_publish.disconnect(count)
 
 
 def cut(redis: LocalRedis) -> Callable[[], object]:

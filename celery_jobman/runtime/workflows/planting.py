@@ -16,7 +16,7 @@ from celery_jobman.exceptions import PlainTask, UnknownTask
 from celery_jobman.models import Batch, Job
 from celery_jobman.models.batch import SEQUENCES
 from celery_jobman.models.ids import uuid7
-from celery_jobman.runtime import connection, limits, messages, registry
+from celery_jobman.runtime import connection, limits, messages, propagation, registry
 from celery_jobman.runtime.task import COLLECT, JobTask, is_recorded
 from celery_jobman.runtime.workflows.elements import readable
 from celery_jobman.runtime.workflows.flows import Flow, chain
@@ -263,10 +263,12 @@ def _callback(signature: Signature, outer: Mapping[str, Any], role: Role) -> Job
     args, kwargs = (*[None] * told, *(signature.args or ())), dict(signature.kwargs or {})
     options = {**outer, **(signature.options or {})}
     timing = _relative(options)
-    job = Moulds().job(_task(signature, options), args, kwargs, options)
+    task = _task(signature, options)
+    job = Moulds().job(task, args, kwargs, options)
     job.delay, job.expires_after = timing
-    job.args = _without_first(job.args, told)
     job.takes_result = not signature.immutable
+    propagation.stamp(task, job)
+    job.args = _without_first(job.args, told)
     return job
 
 
@@ -290,15 +292,16 @@ def _job(signature: Signature, place: Place, soil: Soil) -> Job:
     own_id = options.get("task_id")
     task = _task(signature, options)
     job = soil.moulds.job(task, args, dict(signature.kwargs or {}), options)
-    if fed:
-        job.args = _without_first(job.args)
-        job.preview = preview(*job.arguments)
     job.id, job.task_id = place.id, own_id or str(place.id)
     job.root_id, job.batch_id = str(soil.batch.root_id), soil.batch.id
     job.position, job.follows_id, job.next_id = place.position, place.before, place.after
     job.allow_failure, job.takes_result = allow_failure, fed
     job.delay, job.expires_after = delay, expires_after
     _begin(job, soil)
+    propagation.stamp(task, job)
+    if fed:
+        job.args = _without_first(job.args)
+        job.preview = preview(*job.arguments)
     return job
 
 

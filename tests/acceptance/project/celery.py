@@ -8,6 +8,10 @@ from tests.acceptance import executions
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.acceptance.project.settings")
 
+if "JOBMAN_ACCEPTANCE_TRACER" in os.environ:
+    from tests.acceptance import traces  # it takes its time
+
+    traces.install()
 app = Celery("acceptance", task_cls="celery_jobman:JobTask")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["tests.acceptance.project"])

@@ -60,6 +60,19 @@ def test_who_fails_for_good_has_a_job_written_that_calls_its_hook() -> None:
     assert str(job.id) in hook.preview
 
 
+def test_a_hook_belongs_to_the_trace_of_the_failed_job() -> None:
+    job = running_job(message='{"headers": {"traceparent": "00-1"}, "time_limit": 5}')
+
+    attempts.finish(run_of(job), FAILURE, now=NOON)
+
+    hook = hook_of(job)
+    assert hook is not None
+    assert json.loads(hook.message) == {
+        "ignore_result": True,
+        "headers": {"traceparent": "00-1"},
+    }
+
+
 @pytest.mark.parametrize("ending", [SUCCESS, BACKOFF])
 def test_every_other_end_writes_none(ending: Ending) -> None:
     job = running_job()

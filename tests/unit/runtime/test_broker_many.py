@@ -11,7 +11,7 @@ from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
 from celery_jobman.core import dispatching
-from celery_jobman.runtime import broker
+from celery_jobman.runtime import broker, sending
 from tests.factories import LATER, queued_job, scheduled_job
 from tests.unit.runtime.mail import messages_in
 
@@ -33,23 +33,22 @@ def test_they_leave_in_their_order(app: Celery, task: Task, queue: str) -> None:
     assert sent == [job.task_id for job in jobs]
 
 
-def test_it_ends_with_the_first_that_is_refused(
-    app: Celery, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_ends_with_the_first_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = [queued_job() for _ in range(3)]
     refusal = ConnectionError("enough")
-    monkeypatch.setattr(app.amqp, "send_task_message", Mock(side_effect=[None, refusal]))
+    sent = Mock(side_effect=[None, refusal])
+    monkeypatch.setattr(sending, "message_sender", lambda _: sent)
 
     assert broker.publish_all(jobs) == (1, refusal)
 
 
 def test_a_broker_that_says_nothing_is_given_up(
-    app: Celery, settings: Project, monkeypatch: pytest.MonkeyPatch
+    settings: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.JOBMAN = {"PUBLISH_TIMEOUT": 0.01}
     monkeypatch.setattr(broker, "SECONDS_EACH", 0.0)
     silence = Event()
-    monkeypatch.setattr(app.amqp, "send_task_message", lambda *_, **__: silence.wait(30))
+    monkeypatch.setattr(sending, "message_sender", lambda _: lambda *_, **__: silence.wait(30))
     try:
         taken, error = broker.publish_all([queued_job()])
     finally:

@@ -106,16 +106,19 @@ def test_anything_else_takes_celerys_way(
     assert taken == [job]
 
 
-def test_an_app_that_sends_in_a_way_of_its_own_does(one: Mock) -> None:
+def test_who_wraps_send_task_has_seen_the_message_when_its_row_was_written(
+    queue: str, one: Mock
+) -> None:
     class Traced(Celery):  # type: ignore[misc]
-        def send_task(self, *args: Any, **options: Any) -> Any:
-            return super().send_task(*args, **options)
+        def send_task(self, *_: Any, **__: Any) -> Any:
+            pytest.fail("it is asked again, with nothing of the caller's around it")
 
     app = Traced("traced", broker="memory://", set_as_current=False)
 
-    bulk.send(app, [job := queued_job()], [], one)
+    bulk.send(app, [queued_job(queue=queue)], [], one)
 
-    assert one.call_args.args == (app, job, None)
+    assert len(messages_in(app, queue)) == 1
+    one.assert_not_called()
 
 
 def test_a_reply_queue_is_made_by_celery(one: Mock) -> None:
@@ -137,19 +140,39 @@ def test_routes_are_asked(queue: str, one: Mock) -> None:
     assert message.properties["priority"] == 7
 
 
-def test_signals_are_sent(app: Celery, task: Task, queue: str, one: Mock) -> None:
-    job = queued_job(task=task.name, queue=queue)
-    before, after = Mock(), Mock()
-    signals.before_task_publish.connect(before, weak=False)
-    signals.after_task_publish.connect(after, weak=False)
+def test_receivers_of_publishes_are_not_told_again(
+    app: Celery, task: Task, queue: str, one: Mock
+) -> None:
+    receiver = Mock()
+    signals.before_task_publish.connect(receiver, weak=False)
+    signals.after_task_publish.connect(receiver, weak=False)
     try:
-        bulk.send(app, [job], [], one)
+        bulk.send(app, [queued_job(task=task.name, queue=queue)], [], one)
     finally:
-        signals.before_task_publish.disconnect(before)
-        signals.after_task_publish.disconnect(after)
+        signals.before_task_publish.disconnect(receiver)
+        signals.after_task_publish.disconnect(receiver)
 
-    assert before.call_args.kwargs["headers"]["id"] == job.task_id
-    assert after.call_args.kwargs["routing_key"] == queue
+    receiver.assert_not_called()
+    assert len(messages_in(app, queue)) == 1
+
+
+def test_no_setting_is_read_that_only_the_newest_celery_has(
+    app: Celery, one: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf, seen = app.conf, list[str]()
+
+    class Noting:
+        def __getattr__(self, name: str) -> Any:
+            seen.append(name)
+            return getattr(conf, name)
+
+    monkeypatch.setattr(app, "_conf", Noting())
+    monkeypatch.setattr(app.amqp, "create_task_message", Mock())
+
+    bulk._Sender(app, Mock(), one)._message(queued_job(), [], {}, {})
+
+    assert "task_send_sent_event" in seen
+    assert "task_repr_maxlevels" not in seen  # 5.5 and 5.6 raise AttributeError
 
 
 class Pipeline:

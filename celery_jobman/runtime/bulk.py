@@ -91,7 +91,7 @@ class _Sender:
         self._send_task = send_task
         self._is_own = _is_celerys(app)
         self._sends_event = app.conf.task_send_sent_event
-        self._levels = app.conf.task_repr_maxlevels
+        self._levels = getattr(app.conf, "task_repr_maxlevels", 3)
         #: Queues that were declared through this channel.
         self.declared: set[str] = set()
 

@@ -21,9 +21,9 @@ from django.db import close_old_connections
 def main() -> None:
     answers = _claim_stdout()
     django.setup()
-    from tests.acceptance.project import accounts, doors, workflows  # noqa: PLC0415 - need Django to be set up
+    from tests.acceptance.project import accounts, doors, ways, workflows  # noqa: PLC0415 - need Django to be set up
 
-    known = {**vars(doors), **vars(accounts), **vars(workflows)}
+    known = {**vars(doors), **vars(accounts), **vars(ways), **vars(workflows)}
     for line in sys.stdin:
         request = json.loads(line)
         close_old_connections()  # as at the beginning of a web request

@@ -35,11 +35,11 @@ class Traced:
         return None if task is None else vars(task).get(TRACE)
 
     def __set__(self, task: Task, tracer: Callable[..., Any] | None) -> None:
-        is_ours = tracer is None or hasattr(tracer, GUARDED)
+        is_ours = tracer is None or is_guarded(tracer)
         vars(task)[TRACE] = tracer if is_ours else _claiming(task, tracer)
 
 
-def _claiming(task: Task, tracer: Any) -> Callable[..., Any]:
+def _claiming(task: Task, tracer: Any) -> Any:
     def trace(uuid: str, args: Any, kwargs: Any, request: Any = None) -> Any:
         if not engine("task").is_recorded(task, kwargs):
             return tracer(uuid, args, kwargs, request)
@@ -56,7 +56,7 @@ def marked(method: Any) -> Any:
 
 def is_guarded(method: object) -> bool:
     """Whether a method was marked."""
-    return hasattr(method, GUARDED)
+    return getattr(method, GUARDED, False) is True
 
 
 def call(task: Task, body: Callable[[], Any]) -> Any:

@@ -81,6 +81,10 @@ class OpenAttempt:
         self._running = ExitStack()
         self._running.enter_context(running(job))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A request may be copied or pickled: the attempt stays where it is."""
+        return type(None), ()
+
     def join(self, request: Context) -> None:
         """Go on with the request that Celery's tracer has made of the message."""
         if request is not self.job.request:
@@ -153,7 +157,7 @@ def _told(info: TraceInfo | None) -> tuple[BaseException | None, str]:
 def prepare(task: Task, hook: Callable[[], Any]) -> Any:
     """Call a task's ``before_start``; what it raises ends the attempt."""
     attempt = _opened(task)
-    if attempt is None or attempt.is_preparing:
+    if attempt is None or attempt.is_preparing or attempt.has_ended:
         return hook()
     attempt.is_preparing = True
     attempt.join(task.request)
@@ -181,12 +185,12 @@ def enter(task: Task, call: Callable[[], Any]) -> Any:
         Exception: The job failed for good with this.
     """
     attempt = _opened(task)
-    if attempt is None or attempt.is_entered:
+    if attempt is None or attempt.is_entered or attempt.has_ended:
         return call()
     attempt.is_entered = True
     attempt.join(task.request)
     verdict = attempt.verdict or _run(task, attempt.job, call)
-    if _is_success(verdict) and is_guarded(type(task).on_success):
+    if _is_success(verdict) and is_guarded(task.on_success):
         verdict = _celebrated(task, attempt, verdict)
     return _leave(task, attempt, verdict)
 
@@ -203,7 +207,7 @@ def _opened(task: Task) -> OpenAttempt | None:
 def run(task: Task, args: Any, kwargs: Any, again: Callable[..., Any]) -> Any:
     """Call the task's function, once for each attempt; ``again`` is what Celery would do."""
     attempt = open_attempt(task)
-    if attempt is None or attempt.is_run:
+    if attempt is None or attempt.is_run or attempt.has_ended:
         return again(*args, **kwargs)
     attempt.is_run = True
     return (
@@ -280,13 +284,14 @@ def _speakable(error: BaseException, attempt: OpenAttempt) -> BaseException:
     """
     if isinstance(error, Exception) or attempt.job.eager:
         return error
-    lost = WorkerLostError(f"the task's body raised {named(error)}")
+    lost: Exception = WorkerLostError(f"the task's body raised {named(error)}")
     me = identity.current()
     if me is None or me.pool == "prefork":
         if attempt.to == State.FAILED:
             results.failed(attempt.job.id, lost)
         return error
-    return lost if attempt.to == State.FAILED else Retry(exc=lost)
+    told: Exception = lost if attempt.to == State.FAILED else Retry(exc=lost)
+    return told
 
 
 def _conclude(

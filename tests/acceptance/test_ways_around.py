@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from celery_jobman.testing.localnodes import wait_until
-from tests.acceptance import deeds
+from tests.acceptance import deeds, executions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,3 +132,24 @@ def test_no_way_leads_around_the_job(walk: Walk, way: Way) -> None:
 
     assert walk.end_of(way) == way.end, walk.project.report()
     assert walk.ran(way) == Counter(way.ran)
+
+
+def test_a_message_that_is_dropped_changes_no_result(project: Project) -> None:
+    """Celery stores STARTED of each message that it executes; these are not executed."""
+    tags = [project.new_tag() for _ in range(2)]
+    done, cancelled = (project.enqueue("noop", tag=tag) for tag in tags)
+    project.driver.call("act", "cancel", cancelled)
+    project.worker(celery=CELERY)
+    project.wait_for(done)
+    project.wait(lambda: project.driver.call("went", done)["told"] == "SUCCESS")
+
+    project.driver.call("deliver_again", done)
+    project.wait(lambda: dropped(project) == {done, cancelled})
+
+    assert project.driver.call("went", done)["told"] == "SUCCESS"
+    assert project.driver.call("went", cancelled)["told"] == "REVOKED"
+
+
+def dropped(project: Project) -> set[str]:
+    noted = executions.noted(project.folder)
+    return {each["job"] for each in noted if each["state"] == executions.DROPPED}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
@@ -15,7 +16,7 @@ from celery_jobman.core import attempts
 from celery_jobman.exceptions import JobReleased, JobSkipped
 from celery_jobman.models import Job, Trouble
 from celery_jobman.models.ids import uuid7
-from celery_jobman.runtime import connection, identity, seam, supervisor
+from celery_jobman.runtime import broker, connection, identity, seam, supervisor
 from celery_jobman.runtime.identity import Identity
 from celery_jobman.runtime.messages import HEADER, header
 from celery_jobman.runtime.running import current_job
@@ -70,7 +71,7 @@ class Story(JobTask):
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run without a supervisor, and send nothing."""
     monkeypatch.setattr(supervisor, "wake", lambda: None)
-    monkeypatch.setattr(seam.broker, "send_if_due", lambda _: None)
+    monkeypatch.setattr(broker, "send_if_due", lambda _: None)
 
 
 @pytest.fixture
@@ -400,6 +401,26 @@ def test_in_eager_mode_the_first_hook_begins_the_attempt(story: Task) -> None:
     assert result.get() == "done"
     assert (job.state, job.eager) == (State.SUCCEEDED, True)
     assert story.told == [*(f"{place} 1" for place in ALL), "after_return -"]
+
+
+def test_a_request_may_be_copied(story: Task) -> None:
+    copies: list[Any] = []
+    story.on_success = lambda *_: copies.append(deepcopy(story.request))
+
+    execute(story, queued_job(task="demo.story"))
+
+    assert [getattr(each, seam.ATTEMPT) for each in copies] == [None]
+
+
+def test_a_task_that_is_called_when_its_attempt_has_ended_is_a_plain_call(story: Task) -> None:
+    row = queued_job(task="demo.story")
+    story.bombs = {"before_start": OSError("no licence")}
+    story.on_failure = lambda *_: story(1)
+
+    execute(story, row)
+
+    assert end_of(row) == (State.FAILED, ["failed"])
+    assert Job.objects.count() == 1
 
 
 def test_a_hook_that_is_called_as_a_function_begins_nothing(story: Task) -> None:

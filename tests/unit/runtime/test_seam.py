@@ -10,6 +10,7 @@ from celery import signals, states
 from celery.app.trace import TraceInfo, build_tracer, trace_ok_t, trace_task
 from celery.exceptions import Ignore, Reject, Retry
 from django.db import DataError
+from django.db import connection as db
 
 from celery_jobman import JobTask
 from celery_jobman.core import attempts
@@ -122,8 +123,10 @@ def test_an_attempt_is_around_all_that_celery_and_a_base_class_do(story: Task) -
 
 def test_it_costs_no_statement_more_than_claim_and_end(story: Task, budget: Budget) -> None:
     row = queued_job(task="demo.story")
+    # Outside of workers Celery closes the connection meanwhile; a new one of MariaDB's is set up.
+    set_up = db.vendor == "mysql"
 
-    with budget(3):
+    with budget(3 + set_up):
         execute(story, row)
 
 

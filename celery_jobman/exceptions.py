@@ -285,6 +285,14 @@ class JobPoisoned(JobLost):
     """The job's worker died in as many attempts as ``JOBMAN["POISON_LIMIT"]`` allows."""
 
 
+class JobUnbegun(JobLost):
+    """No worker began the job, however often its message was sent.
+
+    Something takes the messages of its queue that knows nothing of jobs: a worker whose copy of
+    the task is a plain one, and whose Django does not have ``celery_jobman`` among its apps.
+    """
+
+
 class ControlFlow(BaseException):
     """Base of what unwinds a task's body on purpose.
 

@@ -1,10 +1,10 @@
-"""Execution: claim, run the body, end the attempt; what ``JobTask.__call__`` does."""
+"""Execution: claim a job, mark its body, judge what left it; :mod:`..seam` puts it together."""
 
 from __future__ import annotations
 
 import logging
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -15,27 +15,22 @@ from django.utils import timezone
 from celery_jobman.conf import settings
 from celery_jobman.core import attempts, behind, joins, moments, schedule, troubles
 from celery_jobman.core.endings import Run
-from celery_jobman.exceptions import ClaimLost, ControlFlow, ResultRefused
+from celery_jobman.exceptions import ClaimLost, ControlFlow
 from celery_jobman.models import Duty, Job
 from celery_jobman.models.database import atomic
 from celery_jobman.models.database_errors import is_refusal
 from celery_jobman.runtime import (
     arrears,
-    broker,
-    canvas,
     capture,
     connection,
     identity,
     injection,
-    mapping,
     messages,
     outcomes,
-    results,
     settling,
     supervisor,
 )
-from celery_jobman.runtime.running import RunningJob, current_job, running
-from celery_jobman.runtime.task import MAPS
+from celery_jobman.runtime.running import RunningJob
 from celery_jobman.states import State
 
 if TYPE_CHECKING:
@@ -46,35 +41,6 @@ if TYPE_CHECKING:
     from celery_jobman.core.joins import Member
 
 logger = logging.getLogger("celery_jobman")
-
-
-def execute(task: Task, args: Any, kwargs: Any) -> Any:
-    """Run one attempt of the job that ``task.request`` carries.
-
-    Returns:
-        What the task returned.
-
-    Raises:
-        celery.exceptions.Ignore: The message is stale or a duplicate, or the job was
-            cancelled; Celery acknowledges the message and does nothing.
-        celery.exceptions.Retry: The job will run again; its row says when.
-        Exception: The job failed for good with this.
-    """
-    job = begin(task)
-    with running(job):
-        verdict = _run(task, job, args, kwargs)
-        following = canvas.following(task, job, verdict)
-        to = settling.settle(job, verdict.ending, following) if verdict.ending is not None else None
-    if to == State.CANCELLED:
-        results.revoke(task, job.request)
-        raise Ignore("cancelled")
-    if to == State.FAILED and verdict.error is None:
-        raise ResultRefused(job.id)
-    if to == State.SCHEDULED and not job.eager:
-        broker.send_if_due(job.id)
-    if verdict.error is not None:
-        raise verdict.error
-    return verdict.value
 
 
 def begin(task: Task) -> RunningJob:
@@ -218,21 +184,8 @@ def _is_known(task_id: str) -> bool:
     return Job.objects.filter(task_id=task_id).exists()
 
 
-def _run(task: Task, job: RunningJob, args: Any, kwargs: Any) -> outcomes.Verdict:
-    try:
-        with body(job):
-            moments.reached("before body")
-            value = _call(task, job, args, kwargs)
-        return outcomes.returned(task, job, value)
-    except BaseException as error:  # noqa: BLE001 - control flow must not reach Celery
-        return _judge(error, task, job)
-
-
-def _call(task: Task, job: RunningJob, args: Any, kwargs: Any) -> Any:
-    return mapping.run(task, job, kwargs) if task.name in MAPS else task.run(*args, **kwargs)
-
-
-def _judge(error: BaseException, task: Task, job: RunningJob) -> outcomes.Verdict:
+def judge(error: BaseException, task: Task, job: RunningJob) -> outcomes.Verdict:
+    """Judge what left a task, whatever the database says meanwhile."""
     try:
         with connection.private():
             return connection.patiently(lambda: outcomes.judge(error, task, job), "outcome")
@@ -258,19 +211,6 @@ def _judge_late(error: BaseException, task: Task, job: RunningJob) -> None:
         settling.settle_late(job, verdict.ending)
 
 
-def fail_unbegun(task: Task, error: BaseException) -> None:
-    """End the attempt of a message whose task failed before it was called, in ``before_start``.
-
-    Does nothing where the attempt had begun: then it has ended, too.
-    """
-    with suppress(Ignore):
-        job = begin(task)
-        with running(job):
-            verdict = _judge(error, task, job)
-            if verdict.ending is not None:
-                settling.settle(job, verdict.ending)
-
-
 @contextmanager
 def body(job: RunningJob) -> Iterator[None]:
     """Mark the part in which a cancel may be raised; save what iterations left open."""
@@ -292,9 +232,3 @@ def _close(job: RunningJob, left_by: BaseException | None) -> None:
         job.runner.close(left_by)
     except (Exception, ControlFlow):
         logger.exception("Cursor could not be saved job=%s", job.id)
-
-
-def is_nested(task: Task) -> bool:
-    """Whether the task is called as a function by the body of the very job that runs."""
-    job = current_job()
-    return job is not None and job.request is task.request

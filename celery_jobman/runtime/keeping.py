@@ -251,7 +251,13 @@ class Keeping(Thread):
             missing = redelivery.missing(queue, messages + held)
             lost = min(missing, before.get(queue, 0))
             sent = redelivery.redeliver(
-                queue, lost, broker.publish, now=now, after=after, expired=results.cancelled
+                queue,
+                lost,
+                broker.publish,
+                now=now,
+                after=after,
+                expired=results.cancelled,
+                given_up=results.failed,
             )
             self._missing[queue] = missing - sent
             if sent:

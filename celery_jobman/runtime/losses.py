@@ -83,7 +83,14 @@ def _resend(loss: Loss) -> None:
     if loss.header is not None:
         job_id, delivery = UUID(loss.header["job"]), loss.header["delivery"]
         now = timezone.now()
-        redelivery.resend(job_id, delivery, broker.publish, now=now, expired=results.cancelled)
+        redelivery.resend(
+            job_id,
+            delivery,
+            broker.publish,
+            now=now,
+            expired=results.cancelled,
+            given_up=results.failed,
+        )
 
 
 def revoked(header: dict[str, Any], me: Identity, *, expired: bool) -> None:

@@ -9,13 +9,13 @@ import logging
 import signal
 import time
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import singledispatch
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
-from celery.exceptions import Ignore, Reject, Retry
+from celery.exceptions import Ignore, MaxRetriesExceededError, Reject, Retry
 from django.utils import timezone
 
 from celery_jobman.conf import settings
@@ -166,8 +166,38 @@ def _given_up(error: JobGivenUp, task: Task, job: RunningJob) -> Verdict:
 
 @judge.register(Retry)
 def _retried(error: Retry, task: Task, job: RunningJob) -> Verdict:
+    if job.next_attempt is None and getattr(error, "sig", None) is None:
+        return _retried_by_hand(error, task, job)
     outcome = Outcome.FAILED if error.exc else Outcome.RELEASED
     return Verdict(ending=_again(job, outcome, error), error=error)
+
+
+def _retried_by_hand(error: Retry, task: Task, job: RunningJob) -> Verdict:
+    """Do for ``raise Retry(when=...)``, which sends nothing, what ``self.retry`` would do.
+
+    So does a ``self.retry`` end whose message an ``apply_async`` of the project did not send.
+    """
+    retries = (job.request.retries or 0) + 1
+    if task.max_retries is not None and retries > task.max_retries:
+        over = error.exc or MaxRetriesExceededError(
+            f"Can't retry {task.name}[{job.task_id}]: it was retried {retries - 1} times"
+        )
+        return Verdict(ending=_final(over, Outcome.FAILED), error=over)
+    job.next_attempt = {"retries": retries, "available_at": _moment_of(error, task)}
+    outcome = Outcome.FAILED if error.exc else Outcome.RELEASED
+    ending = _again(job, outcome, error)
+    if not job.eager:
+        return Verdict(ending=ending, error=error)
+    signature = task.signature_from_request(job.request, retries=retries)
+    return Verdict(ending=ending, error=Retry(exc=error.exc, is_eager=True, sig=signature))
+
+
+def _moment_of(error: Retry, task: Task) -> datetime:
+    """Return when a retry is to begin, which it says in seconds, as a moment, or not at all."""
+    when = task.default_retry_delay if error.when is None else error.when
+    if isinstance(when, datetime):
+        return when if timezone.is_aware(when) else timezone.make_aware(when)
+    return timezone.now() + limits.duration("when", when)
 
 
 @judge.register(Ignore)

@@ -6,12 +6,10 @@ from functools import partial
 from typing import Any
 
 from celery import signals
-from celery.app.trace import task_has_custom
 
 from celery_jobman.runtime import (
     bodies,
     connection,
-    execution,
     hinting,
     hooking,
     identity,
@@ -20,7 +18,6 @@ from celery_jobman.runtime import (
     messages,
     tracking,
 )
-from celery_jobman.runtime.task import JobTask, is_recorded
 
 
 def connect() -> None:
@@ -31,7 +28,6 @@ def connect() -> None:
     signals.task_revoked.connect(note_revoked, dispatch_uid="jobman")
     signals.task_unknown.connect(note_unknown, dispatch_uid="jobman")
     signals.before_task_publish.connect(bodies.note_published, dispatch_uid="jobman")
-    signals.task_failure.connect(fail_unbegun, dispatch_uid="jobman")
     tracking.connect()
     hinting.install()
     hooking.install()
@@ -52,14 +48,6 @@ def note_revoked(request: Any, *, expired: bool, **_: Any) -> None:
     header = messages.header_of(request)
     if header is not None:
         keeping.note(partial(losses.revoked, header, expired=expired))
-
-
-def fail_unbegun(sender: Any, exception: BaseException, **_: Any) -> None:
-    """End an attempt that Celery failed before it called the task."""
-    if not isinstance(sender, JobTask) or sender.request.is_eager:
-        return
-    if task_has_custom(sender, "before_start") and is_recorded(sender, sender.request.kwargs):
-        execution.fail_unbegun(sender, exception)
 
 
 def note_unknown(message: Any, name: str, **_: Any) -> None:

@@ -6,15 +6,20 @@ other task.  They only put a note into the keeper's inbox; its thread does the r
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
+from celery.utils.imports import symbol_by_name
 from celery.worker import state
 from celery.worker.request import Request, task_ready
+from django.core.exceptions import ImproperlyConfigured
 
 from celery_jobman.runtime import keeping, losses, messages
 from celery_jobman.runtime.losses import Loss
+
+if TYPE_CHECKING:
+    from celery import Task
 
 
 class JobRequest(Request):  # type: ignore[misc]
@@ -70,3 +75,30 @@ class JobRequest(Request):  # type: ignore[misc]
         cause = error if isinstance(error, Exception) else WorkerLostError(str(error))
         loss = Loss(task_id=self.id, pid=self.worker_pid, header=header, why=why, error=cause)
         keeping.note(partial(losses.settle, loss))
+
+
+def combined(task: Task) -> type[JobRequest]:
+    """Return the class of a task's requests: :class:`JobRequest`, below one of the project's own.
+
+    Each method of the project's runs first, and ours is what it calls through ``super()``.
+
+    Raises:
+        ImproperlyConfigured: ``task.Request`` is no class of Celery's requests.
+    """
+    own = symbol_by_name(task.Request)
+    if isinstance(own, type) and issubclass(own, Request):
+        return _below(own)
+    msg = (
+        f"{task.name}.Request is {own!r}, which is no subclass of "
+        "celery.worker.request.Request: without it nobody learns of a lost process"
+    )
+    raise ImproperlyConfigured(msg)
+
+
+@cache
+def _below(own: type[Request]) -> type[JobRequest]:
+    if issubclass(own, JobRequest):
+        return own
+    if own is Request:
+        return JobRequest
+    return type(own.__name__, (own, JobRequest), {"__module__": own.__module__})

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
+from celery_jobman.runtime import entrances
 from celery_jobman.runtime.engine import engine
 from celery_jobman.runtime.replaceable import ReplaceableTask
 
@@ -115,6 +116,9 @@ class JobTask(ReplaceableTask):
 
     Request = "celery_jobman.runtime.request:JobRequest"
 
+    #: What Celery calls to execute a message; assigned by each pool.
+    __trace__ = entrances.Traced()
+
     #: False: calls of this task are not recorded (also as an option of one call).
     track: ClassVar[bool] = True
     #: Names of the task's steps in order, shown before they run.
@@ -151,14 +155,30 @@ class JobTask(ReplaceableTask):
             _hooked.add(app)
             app.task(name=HOOK, base=JobTask, shared=False)(_call_hook)
 
+    def start_strategy(self, app: Celery, consumer: Any, **options: Any) -> Any:
+        """Let a worker take messages of this task, with a request that knows of jobs.
+
+        Raises:
+            ImproperlyConfigured: Its ``Request`` is no class of Celery's requests.
+        """
+        self.Request = engine("request").combined(self)
+        return super().start_strategy(app, consumer, **options)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Make what a class overrides of Celery's hooks a part of each attempt."""
+        super().__init_subclass__(**options)
+        entrances.guard(cls)
+
+    @entrances.marked
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run an attempt when a worker calls; run the plain function otherwise."""
-        if self.request.called_directly or not is_recorded(self, kwargs):
-            return super().__call__(*args, **kwargs)
-        execution = engine("execution")
-        if execution.is_nested(self):
-            return super().__call__(*args, **kwargs)
-        return execution.execute(self, args, kwargs)
+        return entrances.call(self, lambda: self._call_function(*args, **kwargs))
+
+    def _call_function(self, *args: Any, **kwargs: Any) -> Any:
+        plainly = super().__call__
+        if self.request.called_directly:
+            return plainly(*args, **kwargs)
+        return engine("seam").run(self, args, kwargs, plainly)
 
     def apply_async(  # noqa: PLR0913, PLR0917 - Celery's signature
         self,

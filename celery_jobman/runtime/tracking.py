@@ -1,4 +1,8 @@
-"""Tracking: recording plain Celery tasks that match ``JOBMAN["TRACK"]``, through signals.
+"""Tracking: recording plain Celery tasks, through signals.
+
+These are the ones that match ``JOBMAN["TRACK"]``, and plain copies of tasks that are jobs where
+they are called: the task is declared in an app of its own, or is not tracked in this worker's.
+Their messages carry our header, and their rows must not stay queued, to be sent again.
 
 A plain task gets a row, its lifecycle, its log and its result.  What needs a decision (a
 refused claim, retries by policy, steps, a durable cancel) needs ``JobTask``.  Celery swallows
@@ -34,8 +38,8 @@ from celery_jobman.runtime import (
     supervisor,
 )
 from celery_jobman.runtime.running import RunningJob, running
-from celery_jobman.runtime.task import JobTask
-from celery_jobman.states import FINAL, State
+from celery_jobman.runtime.task import JobTask, is_recorded
+from celery_jobman.states import CLAIMABLE, FINAL, State
 
 if TYPE_CHECKING:
     from celery_jobman.core.endings import Run
@@ -55,12 +59,12 @@ MEANING = {
 
 
 def connect() -> None:
-    """Connect the receivers, if anything is to be tracked."""
+    """Connect the receivers."""
     if settings().track:
         signals.before_task_publish.connect(published, dispatch_uid="jobman.tracking")
-        signals.task_prerun.connect(begin, dispatch_uid="jobman.tracking")
-        signals.task_postrun.connect(end, dispatch_uid="jobman.tracking")
-        signals.task_failure.connect(lost, dispatch_uid="jobman.tracking")
+    signals.task_prerun.connect(begin, dispatch_uid="jobman.tracking")
+    signals.task_postrun.connect(end, dispatch_uid="jobman.tracking")
+    signals.task_failure.connect(lost, dispatch_uid="jobman.tracking")
 
 
 def is_tracked(task: Any) -> bool:
@@ -68,6 +72,12 @@ def is_tracked(task: Any) -> bool:
     if task is None or isinstance(task, JobTask):
         return False
     return any(fnmatchcase(task.name, pattern) for pattern in settings().track)
+
+
+def is_copy(task: Any) -> bool:
+    """Whether a task that runs is a plain copy of one whose call has made a job."""
+    is_ours = messages.header_of(task.request) is not None
+    return is_ours and not is_recorded(task, task.request.kwargs)
 
 
 def published(sender: str, headers: dict[str, Any], body: Any, **facts: Any) -> None:
@@ -91,11 +101,15 @@ def _write(task: Any, headers: dict[str, Any], body: Any, route: dict[str, Any])
 
 def begin(task: Any, task_id: str, **_: Any) -> None:
     """Claim the row of a plain task that begins."""
-    if not is_tracked(task):
+    if is_copy(task):
+        claim = _claim_copy
+    elif is_tracked(task):
+        claim = _claim
+    else:
         return
     try:
         with connection.private():
-            run = _claim(task)
+            run = claim(task)
     except Exception:
         logger.exception("Plain task could not be recorded task=%s", task.name)
         return
@@ -120,6 +134,20 @@ def _claim(task: Any) -> Run | None:
     return run if attempts.claim(run, known.delivery) else None
 
 
+def _claim_copy(task: Any) -> Run | None:
+    """Claim the row that the message names, by whichever delivery: the body runs in any case."""
+    header = messages.header_of(task.request) or {}
+    row = (
+        Job.objects.filter(pk=header["job"], state__in=sorted(CLAIMABLE)).without_payloads().first()
+    )
+    if row is None:
+        logger.warning("Plain copy of a task runs without its job task=%s", task.name)
+        return None
+    member = messages.member_of(header, task.name)
+    run = execution.run_of(task, row.id, row.attempt + 1, member=member)
+    return run if attempts.claim(run, row.delivery) else None
+
+
 def end(task: Any, task_id: str, state: str | None, retval: Any, **_: Any) -> None:
     """End the attempt of a plain task."""
     stack, job = _open.pop(task_id, (None, None))
@@ -137,12 +165,16 @@ def end(task: Any, task_id: str, state: str | None, retval: Any, **_: Any) -> No
 
 def lost(sender: Any, task_id: str, exception: Any, **_: Any) -> None:
     """Let the keeper end a plain task whose process died; only the main process learns of it."""
-    if isinstance(exception, WorkerLostError | TimeLimitExceeded) and is_tracked(sender):
+    if isinstance(exception, WorkerLostError | TimeLimitExceeded) and _is_plain(sender):
         why = f"its process died: {exception}"
         loss = losses.Loss(
             task_id=task_id, pid=None, header=None, why=why, error=exception, is_told=True
         )
         keeping.note(partial(losses.settle, loss))
+
+
+def _is_plain(task: Any) -> bool:
+    return not isinstance(task, JobTask) or not task.track
 
 
 def _finish(job: RunningJob, ending: Ending) -> None:

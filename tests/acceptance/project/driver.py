@@ -21,9 +21,16 @@ from django.db import close_old_connections
 def main() -> None:
     answers = _claim_stdout()
     django.setup()
-    from tests.acceptance.project import accounts, doors, requests, workflows  # noqa: PLC0415 - need Django to be set up
+    from tests.acceptance.project import (  # noqa: PLC0415 - need Django to be set up
+        accounts,
+        doors,
+        requests,
+        ways,
+        workflows,
+    )
 
-    known = {**vars(doors), **vars(accounts), **vars(workflows), **vars(requests)}
+    modules = (accounts, doors, requests, ways, workflows)
+    known = {name: value for module in modules for name, value in vars(module).items()}
     for line in sys.stdin:
         request = json.loads(line)
         close_old_connections()  # as at the beginning of a web request

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from celery_jobman.core import redelivery, schedule, transitions
+from celery_jobman.core import redelivery, schedule, transitions, troubles
 from celery_jobman.core.redelivery import missing, overdue, redeliver, resend
-from celery_jobman.models import Job
+from celery_jobman.exceptions import JobUnbegun
+from celery_jobman.models import Duty, Job, Trouble
 from celery_jobman.states import State
 from tests.factories import EARLIER, LATER, NOON, job_in, queued_job
 
@@ -205,3 +206,81 @@ def test_a_job_that_is_not_expired_yet_is_sent_again() -> None:
     queued_job(expires_at=LATER)
 
     assert again(Broker()) == 1
+
+
+def test_a_job_that_no_worker_begins_is_a_trouble_and_waits_longer_each_time() -> None:
+    job = queued_job(delivery=2)
+    broker = Broker()
+
+    assert again(broker) == 1
+    assert again(broker) == 0  # its pause has just begun
+
+    trouble = Trouble.objects.get(row_id=job.id)
+    assert (trouble.duty, trouble.tries) == (Duty.BEGIN, 1)
+    assert trouble.error == "its message was sent 2 times, and no worker began it"
+
+
+def test_the_first_message_that_is_lost_is_no_trouble_of_its_job() -> None:
+    queued_job(delivery=1)
+
+    assert again(Broker()) == 1
+    assert not Trouble.objects.exists()
+
+
+def test_a_job_is_not_sent_again_for_ever() -> None:
+    job = queued_job(delivery=2)
+    broker, now, told = Broker(), NOON, list[Any]()
+
+    for _ in range(2 * redelivery.MOST_UNBEGUN):
+        now += troubles.LONGEST
+        redeliver(
+            "celery",
+            1,
+            broker.publish,
+            now=now,
+            after=AFTER,
+            given_up=lambda *given: told.append(given),
+        )
+
+    job.refresh_from_db()
+    assert len(broker.sent) == redelivery.MOST_UNBEGUN
+    assert (job.state, job.attempt) == (State.FAILED, 1)
+    assert job.error_class == "celery_jobman.exceptions.JobUnbegun"
+    assert "and no worker began it" in job.error_message
+    ((told_id, error),) = told
+    assert (told_id, type(error)) == (job.id, JobUnbegun)
+
+
+def test_a_process_that_dies_at_each_claim_is_not_fed_for_ever() -> None:
+    job = queued_job(delivery=1)
+    broker = Broker()
+
+    for _ in range(2 * redelivery.MOST_UNBEGUN):
+        job.refresh_from_db()
+        resend(job.id, job.delivery, broker.publish, now=NOON)
+
+    job.refresh_from_db()
+    assert job.state == State.FAILED
+    assert len(broker.sent) == redelivery.MOST_UNBEGUN + 1
+
+
+def test_a_refused_claim_that_was_noted_is_not_counted_twice() -> None:
+    job = queued_job(delivery=2)
+    troubles.note(Duty.BEGIN, job.id, ValueError("no"), now=NOON - troubles.SHORTEST)
+
+    again(Broker())
+
+    assert Trouble.objects.get(row_id=job.id).tries == 1
+
+
+def test_what_another_worker_begins_meanwhile_is_not_given_up() -> None:
+    job = queued_job(delivery=2)
+    for _ in range(redelivery.MOST_UNBEGUN):
+        troubles.note(Duty.BEGIN, job.id, "not begun", now=NOON - 2 * troubles.LONGEST)
+    told: list[Any] = []
+    Job.objects.update(delivery=3)
+
+    redelivery._again(job, Broker().publish, NOON, bool, lambda *given: told.append(given))
+
+    job.refresh_from_db()
+    assert (job.state, told) == (State.QUEUED, [])

@@ -6,7 +6,6 @@ from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
-from celery.app.task import Context
 from celery.exceptions import Ignore
 from django.db import DataError, OperationalError
 
@@ -14,12 +13,11 @@ from celery_jobman.core import attempts, behind, troubles
 from celery_jobman.core.endings import Ending
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Duty, Job, Outcome, Trouble
-from celery_jobman.runtime import connection, execution, identity, settling, supervisor
+from celery_jobman.runtime import connection, execution, identity, seam, settling, supervisor
 from celery_jobman.runtime.messages import HEADER, header
 from celery_jobman.runtime.running import current_job
-from celery_jobman.runtime.running import running as run
 from celery_jobman.states import State
-from tests.factories import LATER, blocked_job, finished_job, queued_job, running_job, unsaved_job
+from tests.factories import LATER, blocked_job, queued_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from pytest_django import Settings as Project
 
     from tests.unit.conftest import Budget
-    from tests.unit.runtime.conftest import Running
 
 pytestmark = pytest.mark.django_db
 
@@ -182,28 +179,6 @@ def test_a_claim_that_is_refused_is_its_jobs_trouble(
     assert (trouble.duty, trouble.error) == (Duty.BEGIN, "DataError: out of range")
 
 
-def test_an_attempt_that_failed_before_its_body_ends_as_any_other(
-    receive: Callable[..., Task],
-) -> None:
-    row = queued_job(max_attempts=2)
-    task = receive(row)
-    task.backoff = 3600
-
-    execution.fail_unbegun(task, OSError("no licence"))
-
-    row.refresh_from_db()
-    assert (row.state, row.failures, row.error_message) == (State.SCHEDULED, 1, "no licence")
-
-
-def test_an_attempt_that_has_ended_is_not_ended_again(receive: Callable[..., Task]) -> None:
-    row = finished_job(State.SUCCEEDED)
-
-    execution.fail_unbegun(receive(row), OSError("no licence"))
-
-    row.refresh_from_db()
-    assert row.state == State.SUCCEEDED
-
-
 def test_a_refusal_that_cannot_even_be_noted_is_left_to_redelivery(
     receive: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,21 +265,6 @@ def test_a_run_names_its_worker(receive: Callable[..., Task], settings: Project)
     assert (run.worker_id, run.number, run.code_version) == (me.worker_id, 3, "1.2")
 
 
-def test_a_task_that_its_own_body_calls_is_a_plain_call(task: Task, running: Running) -> None:
-    job = unsaved_job()
-    task.push_request(id=job.task_id, called_directly=False)
-
-    outside = execution.is_nested(task)
-    running_here = running(running_job())
-    running_here.request = task.request
-    with run(running_here):
-        inside = execution.is_nested(task)
-    task.pop_request()
-
-    assert (outside, inside) == (False, True)
-    assert isinstance(running_here.request, Context)
-
-
 def test_a_job_whose_step_was_deleted_under_it_does_not_run_for_ever(
     receive: Callable[..., Task],
 ) -> None:
@@ -318,6 +278,6 @@ def test_a_job_whose_step_was_deleted_under_it_does_not_run_for_ever(
 
     task.run = body
     with suppress(Ignore, ClaimLost):
-        execution.execute(task, (), {})
+        seam.enter(task, lambda: task.run(1))
 
     assert Job.objects.get().state != State.RUNNING

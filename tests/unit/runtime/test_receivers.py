@@ -1,18 +1,14 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from celery import signals
 
-from celery_jobman import JobTask
-from celery_jobman.runtime import connection, execution, identity, keeping, losses, receivers
+from celery_jobman.runtime import connection, identity, keeping, losses, receivers
 from celery_jobman.runtime.messages import HEADER
-
-if TYPE_CHECKING:
-    from celery import Celery
 
 OURS = {"job": "j1", "delivery": 1, "attempt": 1}
 
@@ -91,34 +87,3 @@ def test_a_forked_child_forgets_its_parents_connection(monkeypatch: pytest.Monke
     receivers.connect()
 
     forget.assert_called_once_with()
-
-
-class Starting(JobTask):
-    """Does something before it is called."""
-
-    def before_start(self, *_: Any) -> None: ...
-
-
-@pytest.mark.parametrize(
-    ("base", "is_eager", "is_ended"),
-    [(Starting, False, True), (Starting, True, False), (JobTask, False, False)],
-)
-def test_what_celery_failed_before_it_called_the_task_is_ended(
-    app: Celery,
-    monkeypatch: pytest.MonkeyPatch,
-    base: type[JobTask],
-    is_eager: bool,  # noqa: FBT001 - a column of the table
-    is_ended: bool,  # noqa: FBT001 - a column of the table
-) -> None:
-    def nothing() -> None: ...
-
-    task, error = app.task(name="demo.starting", base=base, shared=False)(nothing), OSError()
-    ended: list[Any] = []
-    app.tasks.pop("demo.starting")
-    monkeypatch.setattr(execution, "fail_unbegun", lambda *told: ended.append(told))
-    task.push_request(is_eager=is_eager, kwargs={})
-
-    receivers.fail_unbegun(sender=task, exception=error)
-
-    task.pop_request()
-    assert ended == ([(task, error)] if is_ended else [])

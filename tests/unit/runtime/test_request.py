@@ -9,10 +9,11 @@ from billiard.einfo import ExceptionInfo
 from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 from celery.worker import state
 from celery.worker.request import Request
+from django.core.exceptions import ImproperlyConfigured
 
 from celery_jobman.runtime import keeping, losses
 from celery_jobman.runtime.messages import HEADER
-from celery_jobman.runtime.request import JobRequest
+from celery_jobman.runtime.request import JobRequest, combined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,3 +204,59 @@ def test_a_message_that_is_acknowledged_late_is_acknowledged_then(
     request.on_failure(failure(error))
 
     assert request.acknowledged is late
+
+
+class Own(Request):  # type: ignore[misc]
+    """What a project wants to be told."""
+
+    def on_failure(self, *given: Any, **more: Any) -> Any:
+        heard.append("own")
+        return super().on_failure(*given, **more)
+
+
+heard: list[str] = []
+
+
+@pytest.mark.parametrize("own", [Own, f"{__name__}:Own"])
+def test_a_request_of_the_projects_own_has_ours_below(
+    own: Any, received: Callable[..., JobRequest], task: Task, notes: list[Any], celerys: Mock
+) -> None:
+    task.Request = own
+    kind = combined(task)
+    request = received()
+    request.__class__ = kind
+
+    request.on_failure(failure(WorkerLostError("gone")))
+
+    assert issubclass(kind, Own)
+    assert kind is combined(task)
+    assert len(heard) == len(notes) == 1
+    assert not celerys.on_failure.called
+    heard.clear()
+
+
+def test_a_request_of_ours_or_of_celerys_is_ours(task: Task) -> None:
+    ours = combined(task)
+    task.Request = Request
+
+    assert combined(task) is ours is JobRequest
+
+
+@pytest.mark.parametrize("own", [dict, object(), "celery.worker.request:task_ready"])
+def test_what_is_no_request_is_refused_by_name(task: Task, own: Any) -> None:
+    task.Request = own
+
+    with pytest.raises(
+        ImproperlyConfigured, match=r"demo\.add\.Request is .*, which is no subclass"
+    ):
+        combined(task)
+
+
+def test_a_worker_takes_messages_with_the_combined_request(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task.Request = Own
+    monkeypatch.setattr(type(task), "Strategy", Mock(return_value="strategy"))
+
+    assert task.start_strategy(task.app, None) == "strategy"
+    assert issubclass(task.Request, JobRequest)

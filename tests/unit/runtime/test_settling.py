@@ -199,7 +199,7 @@ def test_an_end_that_cannot_be_judged_ends_the_job_all_the_same(
 ) -> None:
     monkeypatch.setattr(outcomes, "_failure", Mock(side_effect=TypeError("no such judge")))
 
-    verdict = execution._judge(ValueError("no stock"), task, running(running_job()))
+    verdict = execution.judge(ValueError("no stock"), task, running(running_job()))
 
     assert verdict.ending is not None
     assert verdict.ending.to == State.FAILED
@@ -210,7 +210,7 @@ def test_a_job_whose_row_is_gone_ends_without_a_trace(task: Task, running: Runni
     job = running(running_job())
     Job.objects.all().delete()
 
-    verdict = execution._judge(ValueError("no stock"), task, job)
+    verdict = execution.judge(ValueError("no stock"), task, job)
 
     assert verdict.ending is None
     assert isinstance(verdict.error, Ignore)
@@ -234,7 +234,7 @@ def test_a_database_that_is_away_does_not_make_a_failure_final(
     job = running(running_job(max_attempts=5))
     with monkeypatch.context() as outage:
         outage.setattr(outcomes, "_failure", Mock(side_effect=OperationalError("away")))
-        verdict = execution._judge(ValueError("no stock"), task, job)
+        verdict = execution.judge(ValueError("no stock"), task, job)
     before = job.row.state
 
     arrears.pay()

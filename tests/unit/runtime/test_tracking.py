@@ -8,6 +8,7 @@ import pytest
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import Task as PlainTask
 from celery import signals, states
+from celery.app.trace import trace_task
 from celery.exceptions import Retry
 from django.db import DatabaseError
 
@@ -16,7 +17,7 @@ from celery_jobman.models import Job, LogLine, Outcome
 from celery_jobman.models.ids import uuid7
 from celery_jobman.runtime import keeping, supervisor, tracking
 from celery_jobman.runtime.identity import Identity
-from celery_jobman.runtime.messages import HEADER
+from celery_jobman.runtime.messages import HEADER, header
 from celery_jobman.runtime.running import current_job
 from celery_jobman.states import State
 from tests.factories import finished_job, queued_job, running_job
@@ -53,8 +54,6 @@ def connected() -> Iterator[None]:
     tracking.connect()
     yield
     signals.before_task_publish.disconnect(dispatch_uid="jobman.tracking")
-    signals.task_prerun.disconnect(dispatch_uid="jobman.tracking")
-    signals.task_postrun.disconnect(dispatch_uid="jobman.tracking")
 
 
 def publish(task: Task, **headers: Any) -> None:
@@ -232,13 +231,102 @@ def test_an_untracked_task_passes_by(task: Task) -> None:
     assert not Job.objects.exists()
 
 
-def test_without_patterns_nothing_is_connected(settings: Project) -> None:
+def test_without_patterns_no_message_makes_a_row(settings: Project) -> None:
     settings.JOBMAN = {}
-    before = len(signals.task_prerun.receivers)
+    before = len(signals.before_task_publish.receivers)
 
     tracking.connect()
 
-    assert len(signals.task_prerun.receivers) == before
+    assert len(signals.before_task_publish.receivers) == before
+
+
+@pytest.fixture
+def copied(app: Celery, settings: Project) -> Iterator[Task]:
+    """Return a plain copy of a task whose calls make jobs elsewhere."""
+    settings.JOBMAN = {}
+
+    def add(self: Any, x: int) -> int:
+        if x < 0:
+            raise ValueError(x)
+        if x > self.request.retries:
+            raise self.retry(countdown=0, max_retries=None)
+        return x
+
+    yield app.task(name="demo.copied", base=PlainTask, bind=True, shared=False)(add)
+    app.tasks.pop("demo.copied")
+
+
+def execute(task: Task, row: Job, *args: Any, **request: Any) -> None:
+    """Let Celery execute the message of a row."""
+    facts = {"id": row.task_id, HEADER: header(row), "delivery_info": {}, **request}
+    trace_task(task, row.task_id, args, {}, facts, app=task.app)
+
+
+@pytest.mark.parametrize(("x", "state"), [(0, State.SUCCEEDED), (-1, State.FAILED)])
+def test_a_plain_copy_of_a_task_tells_the_row_of_its_end(
+    copied: Task, x: int, state: State
+) -> None:
+    row = queued_job(task="demo.copied", delivery=3)
+
+    execute(copied, row, x)
+
+    row.refresh_from_db()
+    assert (row.state, row.attempt) == (state, 1)
+
+
+def test_a_retry_of_a_plain_copy_is_the_same_job(copied: Task) -> None:
+    row = queued_job(task="demo.copied")
+    known = header(row)
+
+    execute(copied, row, 1)
+    row.refresh_from_db()
+    between = row.state
+    execute(copied, row, 1, retries=1, **{HEADER: known})
+
+    row.refresh_from_db()
+    assert (between, row.state, row.attempt) == (State.QUEUED, State.SUCCEEDED, 2)
+    assert Job.objects.count() == 1
+
+
+def test_a_copy_that_is_a_member_tells_its_batch(copied: Task) -> None:
+    row = queued_job(task="demo.copied")
+    ours = {**header(row), "batch": str(uuid7())}
+    copied.push_request(id=row.task_id, args=[0], kwargs={}, **{HEADER: ours})
+
+    run = tracking._claim_copy(copied)
+
+    copied.pop_request()
+    assert run is not None
+    assert run.member is not None
+    assert str(run.member.batch_id) == ours["batch"]
+
+
+def test_a_copy_whose_job_has_ended_runs_unrecorded(
+    copied: Task, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = finished_job(task="demo.copied")
+
+    execute(copied, row, 0)
+
+    assert row.attempts.count() == 0
+    assert "Plain copy of a task runs without its job task=demo.copied" in caplog.text
+
+
+def test_a_task_that_this_worker_does_not_track_tells_the_row(plain_job: Task) -> None:
+    row = queued_job(task="demo.untracked")
+
+    execute(plain_job, row)
+
+    row.refresh_from_db()
+    assert row.state == State.SUCCEEDED
+
+
+@pytest.fixture
+def plain_job(app: Celery) -> Iterator[Task]:
+    def nothing() -> None: ...
+
+    yield app.task(name="demo.untracked", shared=False, track=False)(nothing)
+    app.tasks.pop("demo.untracked")
 
 
 def test_an_ended_job_of_the_same_id_is_not_claimed_again(plain: Task) -> None:

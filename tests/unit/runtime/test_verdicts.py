@@ -234,3 +234,56 @@ def test_an_eager_failure_brings_the_call_that_runs_next(task: Task, running: Ru
     assert isinstance(verdict.error, Retry)
     assert verdict.error.is_eager
     assert (verdict.error.sig.args, verdict.error.sig.kwargs) == ((1,), {"y": 2})
+
+
+@pytest.mark.parametrize(
+    ("when", "moment"),
+    [(3, NOON + timedelta(seconds=3)), (LATER, LATER), (None, NOON + timedelta(seconds=180))],
+)
+@pytest.mark.parametrize("error", [None, ValueError("busy")])
+def test_a_retry_that_nothing_announced_waits_as_long_as_it_says(
+    task: Task, running: Running, error: Exception | None, when: Any, moment: Any
+) -> None:
+    job = running(running_job(), retries=1)
+
+    verdict = judge(Retry("later", exc=error, when=when), task, job)
+
+    assert verdict.ending is not None
+    assert (verdict.ending.to, verdict.ending.available_at) == (State.SCHEDULED, moment)
+    assert verdict.ending.changes == {"retries": 2}
+    assert verdict.ending.outcome == (Outcome.FAILED if error else Outcome.RELEASED)
+
+
+def test_a_retry_that_nothing_announced_says_a_naive_moment_in_djangos_zone(
+    task: Task, running: Running
+) -> None:
+    naive = timezone.make_naive(LATER)
+
+    verdict = judge(Retry("later", when=naive), task, running(running_job()))
+
+    assert verdict.ending is not None
+    assert verdict.ending.available_at == LATER
+
+
+@pytest.mark.parametrize("error", [None, ValueError("busy")])
+def test_retries_that_nothing_announced_have_celerys_limit(
+    task: Task, running: Running, error: Exception | None
+) -> None:
+    job = running(running_job(), retries=task.max_retries)
+
+    verdict = judge(Retry("later", exc=error, when=3), task, job)
+
+    assert verdict.ending is not None
+    assert verdict.ending.to == State.FAILED
+    assert verdict.error is error if error else "was retried 3 times" in str(verdict.error)
+
+
+def test_an_eager_retry_that_nothing_announced_runs_next(task: Task, running: Running) -> None:
+    job = running(running_job(eager=True), is_eager=True, args=[1], kwargs={"y": 2}, retries=0)
+
+    verdict = judge(Retry("later", when=3), task, job)
+
+    assert isinstance(verdict.error, Retry)
+    assert verdict.error.sig.args == (1,)
+    assert verdict.ending is not None
+    assert verdict.ending.to == State.QUEUED

@@ -6,6 +6,7 @@ asked, of which row, and what to do about it.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from reprlib import repr as shorten
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
     from uuid import UUID
+
+
+#: How much two names must have in common for one to be meant by the other, of 1.
+ALIKE = 0.75
+
+
+def nearest(name: object, known: Iterable[str], alike: float = ALIKE) -> str | None:
+    """Return the name that somebody may have meant who wrote ``name``; None if no one is near."""
+    by_letters = {each.lower(): each for each in known}
+    found = get_close_matches(str(name).lower(), by_letters, n=1, cutoff=alike)
+    return by_letters[found[0]] if found else None
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return a question to end an error with; empty if no known name is near."""
+    meant = nearest(name, known)
+    return f" (did you mean {meant!r}?)" if meant else ""
 
 
 def _rebuild(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:

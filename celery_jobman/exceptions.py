@@ -228,6 +228,18 @@ class OptionRefused(JobmanError, ValueError):
         self.value = value
 
 
+class TaskRefused(JobmanError, ValueError):
+    """A task is declared in a way that cannot work.  It was not registered."""
+
+    def __init__(self, task: str, what: str, advice: str) -> None:
+        super().__init__(f"task {task}: {what}; {advice}")
+        self.task = task
+
+
+class TaskWarning(UserWarning):
+    """A task's declaration, or a call of it, looks like a mistake, and may be none."""
+
+
 class ArgumentsRefused(JobmanError, TypeError):
     """Edited arguments do not fit the task's signature.  Nothing was written."""
 

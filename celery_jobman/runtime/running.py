@@ -6,11 +6,12 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from threading import Lock, get_ident, local, main_thread
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import SoftTimeLimitExceeded, TaskPredicate
-from django.db import connections
+from django.db import connections, transaction
 
 from celery_jobman.core import attempts
 from celery_jobman.core.progress import Progress
@@ -124,6 +125,10 @@ class RunningJob:
     def step(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Run a step once; see :meth:`celery_jobman.core.steps.StepRunner.run`."""
         return self.runner.run(name, fn, *args, **kwargs)
+
+    def atomic_step(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Run a step once, in one transaction with its checkpoint; see :func:`atomic_step`."""
+        return self.runner.run(name, _bound(fn, args, kwargs), atomic=True)
 
     def iterate(self, name: str, source: Any, **options: Any) -> Iteration:
         """Loop resumably; see :class:`celery_jobman.core.iterations.Iteration`."""
@@ -294,10 +299,40 @@ def progress(current: int, total: int | None = None, message: str = "", unit: st
         job.progress(current, total, message, unit)
 
 
-def step(name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+def step(  # noqa: D417 - *args and **kwargs are fn's
+    name: str, fn: Callable[..., Any], /, *args: Any, atomic: bool = False, **kwargs: Any
+) -> Any:
     """Run a step of the current job; outside a job, just call the function.
 
     See :meth:`celery_jobman.core.steps.StepRunner.run`.
+
+    Args:
+        atomic: As :func:`atomic_step`, which can also give ``fn`` an argument of this name.
     """
+    if atomic:
+        return atomic_step(name, fn, *args, **kwargs)
     job = current_job()
     return fn(*args, **kwargs) if job is None else job.step(name, fn, *args, **kwargs)
+
+
+def atomic_step(name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Run a step of the current job whose effects in the project's database happen exactly once.
+
+    What ``fn`` writes there, the step's checkpoint and a check that this attempt still holds the
+    job are committed in one transaction.  Outside a job the function is called in a transaction.
+    All arguments after ``fn`` are the function's own.
+
+    See :meth:`celery_jobman.core.steps.StepRunner.run`, with ``atomic=True``.
+    """
+    job = current_job()
+    if job is not None:
+        return job.atomic_step(name, fn, *args, **kwargs)
+    with transaction.atomic(using=home()):
+        return fn(*args, **kwargs)
+
+
+def _bound(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Callable[[], Any]:
+    """Return a function with its arguments, by its own name; a coroutine function stays one."""
+    call = partial(fn, *args, **kwargs)
+    call.__name__ = getattr(fn, "__name__", "function")  # type: ignore[attr-defined]
+    return call

@@ -236,6 +236,17 @@ class TaskRefused(JobmanError, ValueError):
         self.task = task
 
 
+class BodyNotRun(JobmanError, TypeError):
+    """A task returned a coroutine or a generator, so nothing of its work was done."""
+
+    def __init__(self, task: str, value: object) -> None:
+        super().__init__(
+            f"{task} returned a {type(value).__name__}, whose body nobody runs; run it in a plain"
+            " function, with async_to_sync() of asgiref or with list()"
+        )
+        self.task = task
+
+
 class TaskWarning(UserWarning):
     """A task's declaration, or a call of it, looks like a mistake, and may be none."""
 

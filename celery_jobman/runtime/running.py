@@ -80,6 +80,10 @@ class RunningJob:
         #: Columns that a ``self.retry`` asked to change; set once it was called.
         self.next_attempt: dict[str, Any] | None = None
         self.replaced_by: UUID | None = None
+        #: What ``self.complete`` gave last; it counts if it is returned.
+        self.completion: Completed | None = None
+        #: What its page is to say of its end.
+        self.remarks: list[str] = []
         #: What waits for it was given to a call that stands for it (``self.replace``).
         self.handed_on = False
         #: What takes its place in a durable workflow, by the same verb.
@@ -217,7 +221,8 @@ class RunningJob:
 
     def complete(self, value: Any = None, code: str = "success") -> Completed:
         """Return this from the task: its result, and a business outcome beside it."""
-        return Completed(value, code)
+        self.completion = Completed(value, code)
+        return self.completion
 
 
 @contextmanager
@@ -287,6 +292,14 @@ def required_job(what: str) -> RunningJob:
     if job is None:
         raise NotInAJob(what)
     return job
+
+
+def complete(request: Any, value: Any, code: str) -> Completed:
+    """Return a result with its outcome; the job whose message carries ``request`` remembers it."""
+    job = current_job()
+    if job is not None and job.request is request:
+        return job.complete(value, code)
+    return Completed(value, code)
 
 
 def progress(current: int, total: int | None = None, message: str = "", unit: str = "") -> None:

@@ -313,4 +313,4 @@ class JobTask(ReplaceableTask):
 
     def complete(self, value: Any = None, code: str = "success") -> Completed:
         """Return this from the task: its result, and a business outcome beside it."""
-        return engine("running").Completed(value, code)  # type: ignore[no-any-return]
+        return engine("running").complete(self.request, value, code)  # type: ignore[no-any-return]

@@ -211,6 +211,8 @@ class JobTask(ReplaceableTask):
         if not tracked or self._get_app().conf.task_always_eager:
             options.pop(ROW, None)
             ours = {name: options.pop(name) for name in OURS if name in options}
+            if tracked:
+                engine("option_names").check(options)
             if tracked and ours:
                 options["headers"] = {**(options.get("headers") or {}), EAGER_HEADER: ours}
             return super().apply_async(args, kwargs, shadow=shadow, **call, **options)

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
-    from celery_jobman.runtime.task import JobTask
+    #: A class of tasks that has JobTask among its bases, which imports this module.
+    JobClass = type[Any]
 
 #: Longest name of a step.
 STEP_LENGTH = 200
@@ -129,7 +130,7 @@ CHECKS: Mapping[str, Callable[[Any], str]] = MappingProxyType(
 FUNCTIONS = frozenset({"backoff", "failed"})
 
 
-def examine(cls: type[JobTask], app: Celery, base: type[JobTask]) -> None:
+def examine(cls: JobClass, app: Celery, base: JobClass) -> None:
     """Look at a task that is bound to an app; make its backoff a function without ``self``.
 
     Args:
@@ -155,7 +156,7 @@ def examine(cls: type[JobTask], app: Celery, base: type[JobTask]) -> None:
     _release_backoff(cls)
 
 
-def _refuse_bad_values(cls: type[JobTask]) -> None:
+def _refuse_bad_values(cls: JobClass) -> None:
     for name, check in CHECKS.items():
         value = getattr(cls, name)
         advice = "" if isinstance(value, property) else check(value)
@@ -163,7 +164,7 @@ def _refuse_bad_values(cls: type[JobTask]) -> None:
             raise TaskRefused(cls.name, f"its option {name} is {value!r}", advice)
 
 
-def _refuse_what_is_not_run(cls: type[JobTask], base: type[JobTask]) -> None:
+def _refuse_what_is_not_run(cls: JobClass, base: JobClass) -> None:
     """Refuse a function that returns before its body runs, unless the project calls it itself."""
     if cls.__call__ is not base.__call__:
         return
@@ -185,14 +186,14 @@ def _unbound(value: Any) -> Any:
     return value.__func__ if isinstance(value, staticmethod | classmethod) else value
 
 
-def _release_backoff(cls: type[JobTask]) -> None:
+def _release_backoff(cls: JobClass) -> None:
     """Let a function that was given as an option be called without the task.
 
     A method has ``self`` before the number, and keeps it.
     """
     given = inspect.getattr_static(cls, "backoff")
     if isinstance(given, partial) or (isinstance(given, FunctionType) and not _is_method(given)):
-        cls.backoff = staticmethod(given)  # type: ignore[assignment] # as it is read from a task
+        cls.backoff = staticmethod(given)
 
 
 def _is_method(function: FunctionType) -> bool:
@@ -206,7 +207,7 @@ def _is_method(function: FunctionType) -> bool:
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def doubts(cls: type[JobTask], base: type[JobTask]) -> Iterator[str]:
+def doubts(cls: JobClass, base: JobClass) -> Iterator[str]:
     """Yield what looks like a mistake in a task's declaration, and may be none."""
     for name in _own_names(cls, base):
         meant = nearest(name, CHECKS, ALIKE)
@@ -229,16 +230,16 @@ def _without_app() -> Iterator[str]:
 _said_so: list[bool] = []
 
 
-def _own_names(cls: type[JobTask], base: type[JobTask]) -> Iterator[str]:
+def _own_names(cls: JobClass, base: JobClass) -> Iterator[str]:
     """Yield the attributes that a task and the project's base classes bring, and ours do not."""
     ours = set(dir(base))  # hasattr would bind it to an app
     for each in cls.__mro__[: cls.__mro__.index(base)]:
         yield from (name for name in vars(each) if not name.startswith("_") and name not in ours)
 
 
-def _warn(cls: type[JobTask], text: str) -> None:
+def _warn(cls: JobClass, text: str) -> None:
     """Warn at the line where the task is written, as far as it can be found."""
     code = getattr(inspect.unwrap(_unbound(inspect.getattr_static(cls, "run"))), "__code__", None)
-    place = (code.co_filename, code.co_firstlineno) if code else (cls.__module__, 1)
-    message = TaskWarning(f"task {cls.name} {text}")
-    warnings.warn_explicit(message, None, *place, module=cls.__module__)  # type: ignore[arg-type]
+    path, line = (code.co_filename, code.co_firstlineno) if code else (cls.__module__, 1)
+    message = f"task {cls.name} {text}"
+    warnings.warn_explicit(message, TaskWarning, path, line, module=cls.__module__)

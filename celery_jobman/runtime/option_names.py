@@ -14,9 +14,9 @@ from celery import Celery, Task
 from celery.app.amqp import AMQP
 from kombu import Producer
 
+from celery_jobman.core import behind
 from celery_jobman.exceptions import OptionRefused, TaskWarning, did_you_mean, nearest
 from celery_jobman.runtime.declarations import ALIKE
-from celery_jobman.runtime.task import OURS, ROW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -47,8 +47,10 @@ def _names(reader: Callable[..., Any]) -> Iterable[str]:
 
 
 #: Options of ours, of a call and of a member of a workflow.
-OWN = frozenset({*OURS, "track", "allow_failure"})
-KNOWN = frozenset({*(name for reader in _READERS for name in _names(reader)), *_OTHERS, *OWN, ROW})
+OWN = frozenset({"owner", "tags", "attribs", "after_commit", "track", "allow_failure"})
+KNOWN = frozenset(
+    {*(name for reader in _READERS for name in _names(reader)), *_OTHERS, *OWN, behind.KEY}
+)
 
 
 def check(options: Mapping[str, Any]) -> None:

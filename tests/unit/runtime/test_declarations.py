@@ -35,7 +35,7 @@ def nothing() -> None:
     """Do nothing."""
 
 
-def declare(app: Celery, function: Callable[..., Any] = nothing, **options: Any) -> Any:
+def declare(app: Celery, function: Any = nothing, **options: Any) -> Any:
     return app.task(name="shop.declared", shared=False, **options)(function)
 
 

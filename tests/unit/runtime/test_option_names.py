@@ -11,6 +11,7 @@ from celery_jobman.exceptions import OptionRefused, TaskWarning
 from celery_jobman.models import Job
 from celery_jobman.runtime import option_names
 from celery_jobman.runtime.messages import NOT_STORED
+from celery_jobman.runtime.task import OURS, ROW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +94,11 @@ def test_a_task_that_is_no_job_passes_on_what_it_is_given(plain: Task) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         plain.apply_async((1,), ownr=3)
+
+
+def test_every_option_of_ours_is_known() -> None:
+    assert {*OURS, "track"} <= option_names.OWN
+    assert ROW in option_names.KNOWN
 
 
 def test_every_option_with_a_column_of_its_own_is_known() -> None:

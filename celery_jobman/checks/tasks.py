@@ -87,8 +87,8 @@ def _bypassing(found: Tasks) -> Iterator[CheckMessage]:
     if bypassing:
         yield Warning(
             f"the __call__ of these tasks does not lead to JobTask's: {_listed(bypassing)}",
-            hint="Steps and attempts are what JobTask.__call__ makes. Call super().__call__() in"
-            " it, and not self.run().",
+            hint="What JobTask.__call__ does around the body is left out. Call super().__call__()"
+            " in it, and not self.run().",
             id="jobman.W009",
         )
 

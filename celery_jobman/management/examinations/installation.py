@@ -27,7 +27,7 @@ SKEW = timedelta(seconds=5)
 #: Names shown of a long list.
 SHOWN = 5
 #: System checks that find what works, and may surprise one day.
-ADVICE = frozenset(f"jobman.W{number:03}" for number in (4, 5, 6, 10, 11, 12))
+ADVICE = frozenset(f"jobman.W{number:03}" for number in (4, 5, 6, 9, 10, 11, 12))
 
 
 def database() -> Finding:

@@ -229,7 +229,10 @@ class OptionRefused(JobmanError, ValueError):
 
 
 class TaskRefused(JobmanError, ValueError):
-    """A task is declared in a way that cannot work.  It was not registered."""
+    """A task is declared in a way that cannot work.
+
+    It cannot be called, and no worker starts with it.
+    """
 
     def __init__(self, task: str, what: str, advice: str) -> None:
         super().__init__(f"task {task}: {what}; {advice}")

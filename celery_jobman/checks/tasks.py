@@ -13,7 +13,6 @@ from django.core.checks import (
     register,
 )
 
-from celery_jobman.exceptions import TaskRefused
 from celery_jobman.runtime import installation, task_inventory
 
 if TYPE_CHECKING:
@@ -29,12 +28,10 @@ SHOWN = 5
 @register(Tags.compatibility)
 def tasks_are_sound(**_: Any) -> list[CheckMessage]:
     """Say what is odd about the project's tasks."""
-    try:
-        found = task_inventory.tasks()
-    except TaskRefused as error:
-        hint = "No worker can start until then; mend the task, or say track=False."
-        return [Error(str(error), hint=hint, id="jobman.E002")]
-    return [message for look in _LOOKS for message in look(found)]
+    found = task_inventory.tasks()
+    hint = "No worker can start until then; mend the task, or say track=False."
+    errors = [Error(str(error), hint=hint, id="jobman.E002") for error in task_inventory.refused()]
+    return [*errors, *(message for look in _LOOKS for message in look(found))]
 
 
 def _doubtful(found: Tasks) -> Iterator[CheckMessage]:

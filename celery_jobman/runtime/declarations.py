@@ -19,6 +19,7 @@ from math import isfinite
 from types import FunctionType, MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from celery import Celery
 from django.apps import apps
 from django.utils.functional import Promise
 
@@ -27,8 +28,6 @@ from celery_jobman.exceptions import TaskRefused, TaskWarning, nearest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from celery import Celery
-
     #: A class of tasks that has JobTask among its bases, which imports this module.
     JobClass = type[Any]
 
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
 STEP_LENGTH = 200
 #: Most attempts that every database counts.
 MOST_ATTEMPTS = 2_147_483_647
+#: How the names of the tasks begin that are not the project's.
+OWN = ("celery.", "jobman.")
 #: How much an attribute must have in common with an option to be taken for it.
 ALIKE = 0.8
 
@@ -141,19 +142,52 @@ def examine(cls: JobClass, app: Celery, base: JobClass) -> None:
     Raises:
         TaskRefused: It is declared in a way that cannot work.
     """
-    if cls.name is None or cls.name.startswith(("celery.", "jobman.")):
+    if cls.name is None or cls.name.startswith(OWN) or "jobman_refused" in vars(cls):
         return
     for text in (*doubts(cls, base), *_without_app()):
-        _warn(cls, text)
+        _warn(cls, f"task {cls.name} {text}")
     if cls.track is False:
         return
     try:
         _refuse_bad_values(cls)
         _refuse_what_is_not_run(cls, base)
-    except TaskRefused:
+    except TaskRefused as error:
+        _put_aside(cls, app, error)
+    else:
+        _refused.pop((app.main, cls.name), None)
+        _release_backoff(cls)
+
+
+#: Tasks that were refused, by the names of their apps and their own.
+_refused: dict[tuple[str | None, str], TaskRefused] = {}
+
+
+def _put_aside(cls: JobClass, app: Celery, error: TaskRefused) -> None:
+    """Let a refused task do nothing but raise its error.
+
+    Celery registers a task before it binds it.  Where it evaluates all tasks of an app, it takes
+    the app for complete even if one of them raised, and those that come after would be missing,
+    in silence.  There the error waits: for the first call, the start of a worker, and the checks.
+
+    Raises:
+        TaskRefused: The task is declared now, in an app that is complete.
+    """
+    _refused[app.main, cls.name] = error
+    if not any(frame.frame.f_code is Celery.finalize.__code__ for frame in inspect.stack(0)):
         app._tasks.pop(cls.name, None)  # noqa: SLF001 - `tasks` would register all others first
-        raise
-    _release_backoff(cls)
+        raise error
+    _warn(cls, str(error))
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise error
+
+    cls.jobman_refused = True
+    cls.apply_async = cls.apply = cls.__call__ = refuse
+
+
+def refused(app: Celery) -> list[TaskRefused]:
+    """Return the errors of an app's tasks that were refused, told or not."""
+    return [error for (main, _), error in _refused.items() if main == app.main]
 
 
 def _refuse_bad_values(cls: JobClass) -> None:
@@ -237,9 +271,12 @@ def _own_names(cls: JobClass, base: JobClass) -> Iterator[str]:
         yield from (name for name in vars(each) if not name.startswith("_") and name not in ours)
 
 
+#: What was warned of: a task is bound to each app of the process.
+_warned: dict[Any, int] = {}
+
+
 def _warn(cls: JobClass, text: str) -> None:
     """Warn at the line where the task is written, as far as it can be found."""
     code = getattr(inspect.unwrap(_unbound(inspect.getattr_static(cls, "run"))), "__code__", None)
     path, line = (code.co_filename, code.co_firstlineno) if code else (cls.__module__, 1)
-    message = f"task {cls.name} {text}"
-    warnings.warn_explicit(message, TaskWarning, path, line, module=cls.__module__)
+    warnings.warn_explicit(text, TaskWarning, path, line, cls.__module__, _warned)

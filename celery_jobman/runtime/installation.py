@@ -17,6 +17,7 @@ from celery.app.utils import find_app
 from celery.backends.base import DisabledBackend
 
 from celery_jobman.runtime import publishing
+from celery_jobman.runtime.declarations import OWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,9 +29,6 @@ PATIENCE = 5.0
 #: Transports that deliver a message again when it is not acknowledged in time, and the seconds
 #: they wait unless ``broker_transport_options["visibility_timeout"]`` says otherwise.
 VISIBILITY_TIMEOUTS = {"redis": 3600.0, "sqs": 1800.0}
-
-#: How the names of the tasks begin that are not the project's.
-OWN = ("celery.", "jobman.")
 
 #: The lowest and the highest release of each that the tests run with.
 TESTED = MappingProxyType({"Celery": ((5, 5), (5, 7)), "Django": ((5, 2), (6, 1))})

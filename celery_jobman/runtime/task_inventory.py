@@ -16,9 +16,9 @@ from celery import _state, current_app
 from celery.utils.imports import symbol_by_name
 
 from celery_jobman.conf import settings
-from celery_jobman.exceptions import TaskRefused
 from celery_jobman.runtime import declarations, registry
-from celery_jobman.runtime.installation import FALLBACK, OWN
+from celery_jobman.runtime.declarations import OWN
+from celery_jobman.runtime.installation import FALLBACK
 from celery_jobman.runtime.request import JobRequest
 from celery_jobman.runtime.task import JobTask
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from celery import Celery, Task
+
+    from celery_jobman.exceptions import TaskRefused
 
 #: Celery's own way of leaving out the system checks when tasks are imported.
 _SKIP_CHECKS = "CELERY_SKIP_CHECKS"
@@ -55,22 +57,23 @@ def tasks() -> list[Task]:
     """Import the project's tasks as a worker does, and return those of its app, by name.
 
     Returns:
-        An empty list where the project has no app, or its tasks cannot be imported.
-
-    Raises:
-        TaskRefused: One of them is declared in a way that cannot work.
+        An empty list where the project has no app, or its tasks cannot be imported; without those
+        that were refused.
     """
     with _alone() as is_first:
         if not is_first or current_app.main == FALLBACK:
             return []
-        error = registry.import_tasks()
-        if isinstance(error, TaskRefused):
-            raise error
-        return [] if error else _of(current_app._get_current_object())  # noqa: SLF001
+        return [] if registry.import_tasks() else _of(current_app._get_current_object())  # noqa: SLF001
 
 
 def _of(app: Celery) -> list[Task]:
-    return [task for name, task in sorted(app.tasks.items()) if not name.startswith(OWN)]
+    own = sorted((name, task) for name, task in app.tasks.items() if not name.startswith(OWN))
+    return [task for _, task in own if not hasattr(task, "jobman_refused")]
+
+
+def refused() -> list[TaskRefused]:
+    """Return the errors of the tasks that are declared in a way that cannot work."""
+    return declarations.refused(current_app)
 
 
 def jobs(found: Iterable[Task]) -> list[JobTask]:

@@ -10,7 +10,6 @@ from django.db import DatabaseError, connections
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from celery_jobman.exceptions import TaskRefused
 from celery_jobman.insight.wording import counted, short
 from celery_jobman.management.examinations import advice, ok, wrong
 from celery_jobman.models.database import DatabaseClock, home
@@ -104,10 +103,7 @@ def tasks() -> Finding:
 
 def jobs() -> Finding:
     """Say whether any task of the project is a job."""
-    try:
-        found = task_inventory.tasks()
-    except TaskRefused as error:
-        return wrong(str(error), "mend the task; no worker can start until then")
+    found = task_inventory.tasks()
     count = len(task_inventory.jobs(found))
     if count or not found:
         return ok(f"{count} of {counted(len(found), 'task')} make jobs")

@@ -157,13 +157,13 @@ def test_a_project_without_tasks_has_none_to_make_jobs_of(
 
 
 def test_a_task_that_is_refused_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> None:
-        raise TaskRefused("shop.add", "its option tags is 'abc'", "give a list of texts")
+    refused = TaskRefused("shop.add", "its option tags is 'abc'", "give a list of texts")
+    monkeypatch.setattr(task_inventory, "refused", lambda: [refused])
 
-    monkeypatch.setattr(task_inventory, "tasks", refuse)
+    (finding,) = installation.system_checks()
 
-    assert installation.jobs().verdict == "wrong"
-    assert "task shop.add: its option tags is 'abc'" in installation.jobs().sentence
+    assert finding.verdict == "wrong"
+    assert "task shop.add: its option tags is 'abc'" in finding.sentence
 
 
 def test_jobs_that_were_sent_again_and_again_and_never_begun() -> None:

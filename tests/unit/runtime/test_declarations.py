@@ -23,12 +23,20 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def app() -> Iterator[Celery]:
-    """An app of its own, which knows its tasks at once."""
+def unborn() -> Iterator[Celery]:
+    """An app of its own, which does not know its tasks yet."""
     made = Celery("declared", task_cls="celery_jobman:JobTask", set_as_current=False)
-    made.finalize()
     yield made
     made.close()
+    for app, name in list(declarations._refused):
+        del declarations._refused[app, name]
+
+
+@pytest.fixture
+def app(unborn: Celery) -> Celery:
+    """One that knows its tasks at once."""
+    unborn.finalize()
+    return unborn
 
 
 def nothing() -> None:
@@ -83,6 +91,37 @@ def test_a_value_that_cannot_work_is_refused_by_the_names_of_task_and_option(
     assert "shop.declared" not in app.tasks
 
 
+@pytest.mark.parametrize("call", ["delay", "apply_async", "apply", "__call__"])
+def test_a_task_that_is_refused_with_all_others_of_its_app_raises_where_it_is_used(
+    unborn: Celery, call: str
+) -> None:
+    task = declare(unborn, tags="abc")
+    unborn.task(name="shop.other", shared=False)(nothing)
+
+    with pytest.warns(TaskWarning, match=r"task shop\.declared: its option tags is 'abc'"):
+        unborn.finalize()
+
+    assert "shop.other" in unborn.tasks
+    with pytest.raises(TaskRefused, match=r"task shop\.declared: its option tags is 'abc'"):
+        getattr(task, call)()
+    assert [type(error) for error in declarations.refused(unborn)] == [TaskRefused]
+
+
+def test_an_app_that_was_complete_stays_it(app: Celery) -> None:
+    with pytest.raises(TaskRefused):
+        declare(app, tags="abc")
+
+    assert app.finalized
+
+
+def test_a_task_that_was_mended_is_refused_no_longer(app: Celery) -> None:
+    with pytest.raises(TaskRefused):
+        declare(app, tags="abc")
+    declare(app, tags=["abc"])
+
+    assert declarations.refused(app) == []
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -130,6 +169,16 @@ def test_a_misspelled_option_is_answered_with_the_one_that_was_meant(
         declare(app, **{name: 3})
 
     assert told[0].filename == __file__
+
+
+def test_a_task_of_several_apps_is_warned_of_once(app: Celery) -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        for _ in range(2):
+            declare(app, max_attemps=3)
+            app.tasks.pop("shop.declared")
+
+    assert len(told) == 1
 
 
 def test_an_effect_of_a_misspelled_step_is_answered_with_the_step(app: Celery) -> None:

@@ -132,7 +132,7 @@ FUNCTIONS = frozenset({"backoff", "failed"})
 
 
 def examine(cls: JobClass, app: Celery, base: JobClass) -> None:
-    """Look at a task that is bound to an app; make its backoff a function without ``self``.
+    """Look at a task that is bound to an app; let its functions do without ``self``.
 
     Args:
         cls: The task's class.
@@ -155,7 +155,7 @@ def examine(cls: JobClass, app: Celery, base: JobClass) -> None:
         _put_aside(cls, app, error)
     else:
         _refused.pop((app.main, cls.name), None)
-        _release_backoff(cls)
+        _release_functions(cls)
 
 
 #: Tasks that were refused, by the names of their apps and their own.
@@ -220,18 +220,21 @@ def _unbound(value: Any) -> Any:
     return value.__func__ if isinstance(value, staticmethod | classmethod) else value
 
 
-def _release_backoff(cls: JobClass) -> None:
-    """Let a function that was given as an option be called without the task.
+def _release_functions(cls: JobClass) -> None:
+    """Let functions that were given as options be called without the task.
 
-    A method has ``self`` before the number, and keeps it.
+    A method has ``self`` before the number or the error, and keeps it.
     """
-    given = inspect.getattr_static(cls, "backoff")
-    if isinstance(given, partial) or (isinstance(given, FunctionType) and not _is_method(given)):
-        cls.backoff = staticmethod(given)
+    for name in FUNCTIONS:
+        given = inspect.getattr_static(cls, name)
+        if isinstance(given, partial) or (
+            isinstance(given, FunctionType) and not _is_method(given)
+        ):
+            setattr(cls, name, staticmethod(given))
 
 
 def _is_method(function: FunctionType) -> bool:
-    """Whether a function wants the task before the number of failures."""
+    """Whether a function wants the task before what it is told."""
     parameters = list(inspect.signature(function).parameters.values())
     places = [each for each in parameters if each.kind in _POSITIONAL]
     required = [each for each in places if each.default is inspect.Parameter.empty]

@@ -302,6 +302,16 @@ def test_a_function_as_an_option_is_given_the_number_of_failures(app: Celery, ba
     assert outcomes.delay(task, 3) == timedelta(seconds=30)
 
 
+@pytest.mark.parametrize(
+    "hook",
+    [lambda error: error.args[0], lambda _task, error: str(error), str, functools.partial(str)],
+)
+def test_a_function_as_the_hook_of_failures_is_given_the_error(app: Celery, hook: Any) -> None:
+    task = declare(app, failed=hook)
+
+    assert task.failed(ValueError("no money")) == "no money"
+
+
 class WithMethod(JobTask):
     """A base class whose tasks wait as they say."""
 

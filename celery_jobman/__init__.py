@@ -1,16 +1,19 @@
 """Background jobs for Django on Celery that can be seen, steered and resumed.
 
-The names below are imported on first use, so that ``from celery_jobman import JobTask`` works
-in a project's ``celery.py`` before ``django.setup()``.
+The names below may be imported before ``django.setup()``, such as in a project's ``celery.py``.
+Those that need models are imported when they are first used.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from celery_jobman.runtime import public_names
+
 if TYPE_CHECKING:
-    from celery_jobman.runtime.running import current_job, progress, step
+    from celery_jobman import actions
+    from celery_jobman.runtime.backoffs import exponential
+    from celery_jobman.runtime.running import atomic_step, current_job, progress, step
     from celery_jobman.runtime.task import JobTask
     from celery_jobman.runtime.workflows.flows import batch, chain, chord, group
     from celery_jobman.runtime.workflows.live import LiveBatch, current_batch, find_batch
@@ -21,20 +24,29 @@ __all__ = [
     "JobTask",
     "LiveBatch",
     "__version__",
+    "actions",
+    "atomic_step",
     "batch",
     "chain",
     "chord",
     "current_batch",
     "current_job",
+    "exponential",
     "find_batch",
     "group",
     "progress",
     "step",
 ]
 
-_HOMES = {
+#: Modules that need no models.
+_EARLY = {
     "JobTask": "celery_jobman.runtime.task",
+    "exponential": "celery_jobman.runtime.backoffs",
+}
+_HOMES = {
     "LiveBatch": "celery_jobman.runtime.workflows.live",
+    "actions": "celery_jobman",
+    "atomic_step": "celery_jobman.runtime.running",
     "batch": "celery_jobman.runtime.workflows.flows",
     "chain": "celery_jobman.runtime.workflows.flows",
     "chord": "celery_jobman.runtime.workflows.flows",
@@ -48,7 +60,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(import_module(_HOMES[name]), name)
+    if name in _EARLY:
+        return public_names.load(_EARLY[name], name)
+    if name in _HOMES:
+        return public_names.public(_HOMES[name], name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -8,11 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cache
-from typing import Any
+from math import isfinite
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+
+from celery_jobman.exceptions import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Keys that look as if they held a secret.
 REDACT = (
@@ -83,22 +90,83 @@ class Settings:
     bulk_limit: int = 1000
 
 
+#: The longest duration; what is reckoned from it must be a date.
+LONGEST = timedelta(days=36_525)
+#: Longest release name that is stored with an attempt.
+CODE_VERSION_LENGTH = 64
+
+#: Settings that may be 0; every other number and duration must be more than that.
+_MAY_BE_ZERO = frozenset(
+    {"cancel_grace", "flush_every", "log_lines", "outage_patience", "prune_after"}
+)
+#: Settings of which one must be more than the other.
+_MORE_THAN: Mapping[str, str] = MappingProxyType({"worker_lost_after": "heartbeat"})
+
+
+def _refused(name: str, value: Any, advice: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f'JOBMAN["{name.upper()}"] is {value!r}, but must be {advice}')
+
+
 def _coerce(name: str, default: Any, value: Any) -> Any:
-    if (
-        isinstance(default, timedelta)
-        and isinstance(value, int | float)
-        and not isinstance(value, bool)
-    ):
-        value = timedelta(seconds=value)
+    found = value
+    if isinstance(default, timedelta):
+        found = _duration(name, value)
     if isinstance(default, tuple) and isinstance(value, list):
-        value = tuple(value)
-    if not isinstance(value, type(default)) or (
-        isinstance(value, bool) != isinstance(default, bool)
+        found = tuple(value)
+    if not isinstance(found, type(default)) or (
+        isinstance(found, bool) != isinstance(default, bool)
     ):
-        expected = type(default).__name__
-        msg = f'JOBMAN["{name.upper()}"] is {value!r}, but must be a {expected}'
+        raise _refused(name, value, f"a {type(default).__name__}")
+    _check_range(name, found)
+    return found
+
+
+def _duration(name: str, value: Any) -> Any:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value
+    if not isfinite(value) or abs(value) > LONGEST.total_seconds():
+        raise _refused(name, value, f"a number of seconds, at most {LONGEST.total_seconds():.0f}")
+    return timedelta(seconds=value)
+
+
+def _check_range(name: str, value: Any) -> None:
+    if isinstance(value, timedelta) or (isinstance(value, int) and not isinstance(value, bool)):
+        zero: Any = timedelta() if isinstance(value, timedelta) else 0
+        if value < zero or (value == zero and name not in _MAY_BE_ZERO):
+            raise _refused(name, value, "0 or more" if name in _MAY_BE_ZERO else "more than 0")
+    if isinstance(value, timedelta) and value > LONGEST:
+        raise _refused(name, value, f"at most {LONGEST.days} days")
+    if isinstance(value, tuple) and not all(isinstance(item, str) and item for item in value):
+        raise _refused(name, value, "a list of texts, none of them empty")
+    if name == "code_version" and len(value) > CODE_VERSION_LENGTH:
+        raise _refused(name, value, f"at most {CODE_VERSION_LENGTH} characters long")
+
+
+def _check_relations(chosen: Settings) -> None:
+    for greater, smaller in _MORE_THAN.items():
+        least, value = getattr(chosen, smaller), getattr(chosen, greater)
+        if value <= least:
+            seconds = f"{least.total_seconds():g} s"
+            raise _refused(greater, value, f'more than JOBMAN["{smaller.upper()}"], {seconds}')
+
+
+def _given() -> dict[str, Any]:
+    """Return what the project has written, by names of ours.
+
+    Raises:
+        ImproperlyConfigured: It is no dictionary, or has a name that is not known.
+    """
+    given = getattr(django_settings, "JOBMAN", {})
+    if not isinstance(given, dict):
+        msg = f"JOBMAN is {given!r}, but must be a dict"
         raise ImproperlyConfigured(msg)
-    return value
+    names = sorted(field.name.upper() for field in fields(Settings))
+    for name in given:
+        if name not in names:
+            known = f"it has {', '.join(names)}"
+            msg = f"JOBMAN has no setting {name!r}{did_you_mean(name, names)}; {known}"
+            raise ImproperlyConfigured(msg)
+    return {name.lower(): value for name, value in given.items()}
 
 
 @cache
@@ -106,23 +174,16 @@ def settings() -> Settings:
     """Return the project's settings.
 
     Raises:
-        ImproperlyConfigured: ``JOBMAN`` has a name that is not known or a value of the wrong
-            type.  The message names it.
+        ImproperlyConfigured: ``JOBMAN`` has a name that is not known, or a value of the wrong
+            type or out of its range.  The message names it.
     """
-    given: dict[str, Any] = dict(getattr(django_settings, "JOBMAN", {}))
     defaults = Settings()
     values = {
-        field.name: _coerce(
-            field.name, getattr(defaults, field.name), given.pop(field.name.upper())
-        )
-        for field in fields(Settings)
-        if field.name.upper() in given
+        name: _coerce(name, getattr(defaults, name), value) for name, value in _given().items()
     }
-    if given:
-        known = ", ".join(sorted(field.name.upper() for field in fields(Settings)))
-        msg = f"JOBMAN has no setting {min(given)!r}; it has {known}"
-        raise ImproperlyConfigured(msg)
-    return Settings(**values)
+    chosen = Settings(**values)
+    _check_relations(chosen)
+    return chosen
 
 
 def _forget(*, setting: str, **_: Any) -> None:

@@ -6,6 +6,7 @@ asked, of which row, and what to do about it.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from reprlib import repr as shorten
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
     from uuid import UUID
+
+
+#: How much two names must have in common for one to be meant by the other, of 1.
+ALIKE = 0.75
+
+
+def nearest(name: object, known: Iterable[str], alike: float = ALIKE) -> str | None:
+    """Return the name that somebody may have meant who wrote ``name``; None if no one is near."""
+    by_letters = {each.lower(): each for each in known}
+    found = get_close_matches(str(name).lower(), by_letters, n=1, cutoff=alike)
+    return by_letters[found[0]] if found else None
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return a question to end an error with; empty if no known name is near."""
+    meant = nearest(name, known)
+    return f" (did you mean {meant!r}?)" if meant else ""
 
 
 def _rebuild(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
@@ -208,6 +226,32 @@ class OptionRefused(JobmanError, ValueError):
         super().__init__(f"the option {option} is {shorten(value)}; {reason}")
         self.option = option
         self.value = value
+
+
+class TaskRefused(JobmanError, ValueError):
+    """A task is declared in a way that cannot work.
+
+    It cannot be called, and no worker starts with it.
+    """
+
+    def __init__(self, task: str, what: str, advice: str) -> None:
+        super().__init__(f"task {task}: {what}; {advice}")
+        self.task = task
+
+
+class BodyNotRun(JobmanError, TypeError):
+    """A task returned a coroutine or a generator, so nothing of its work was done."""
+
+    def __init__(self, task: str, value: object) -> None:
+        super().__init__(
+            f"{task} returned a {type(value).__name__}, whose body nobody runs; run it in a plain"
+            " function, with async_to_sync() of asgiref or with list()"
+        )
+        self.task = task
+
+
+class TaskWarning(UserWarning):
+    """A task's declaration, or a call of it, looks like a mistake, and may be none."""
 
 
 class ArgumentsRefused(JobmanError, TypeError):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def hire(queue: str = "") -> str:
     """Return the command that starts a worker, for a queue if one is named."""
     chosen = f" -Q {queue}" if queue else ""
-    return f"celery -A {installation.app_name() or 'PROJECT'} worker{chosen}"
+    return f"celery -A {installation.app_path() or 'PROJECT'} worker{chosen}"
 
 
 def is_dead(worker: Worker, now: datetime) -> bool:

@@ -14,6 +14,7 @@ from django.db import connections
 from celery_jobman.core import workers
 from celery_jobman.runtime import (
     connection,
+    declarations,
     forking,
     identity,
     inspection,  # noqa: F401 - registers the command
@@ -45,6 +46,8 @@ class Keeper(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         super().__init__(parent, **kwargs)
+        for error in declarations.refused(parent.app):
+            raise error
         self.me = identity.become(parent.hostname, _pool_name(parent))
 
     def start(self, parent: Any) -> None:

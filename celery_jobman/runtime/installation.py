@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import celery
+import django
 from celery import current_app
+from celery.app.utils import find_app
 from celery.backends.base import DisabledBackend
 
 from celery_jobman.runtime import publishing
+from celery_jobman.runtime.declarations import OWN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from celery import Celery
 
@@ -22,8 +30,8 @@ PATIENCE = 5.0
 #: they wait unless ``broker_transport_options["visibility_timeout"]`` says otherwise.
 VISIBILITY_TIMEOUTS = {"redis": 3600.0, "sqs": 1800.0}
 
-#: How the names of the tasks begin that are not the project's.
-OWN = ("celery.", "jobman.")
+#: The lowest and the highest release of each that the tests run with.
+TESTED = MappingProxyType({"Celery": ((5, 5), (5, 7)), "Django": ((5, 2), (6, 1))})
 
 #: Name of the app that Celery makes for itself when the project has loaded none.
 FALLBACK = "default"
@@ -43,6 +51,62 @@ def app_name() -> str | None:
     """Return the name of the project's Celery app; None when none was loaded."""
     name = current_app.main
     return None if name == FALLBACK else str(name or "")
+
+
+def app_path() -> str | None:
+    """Return what ``celery -A`` takes for the project's app; None when none was loaded.
+
+    The name of an app is free, and may be that of a package in which it is not found.
+    """
+    return None if app_name() is None else _path_of(current_app._get_current_object())  # noqa: SLF001
+
+
+@lru_cache(maxsize=1)
+def _path_of(app: Celery) -> str:
+    for module, name in sorted(_places(app), key=_likelihood):
+        parts = module.split(".")
+        shorter = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+        for path in (*shorter, f"{module}:{name}"):
+            if _leads_to(path, app):
+                return path
+    return str(app.main or "")
+
+
+def _places(app: Celery) -> Iterator[tuple[str, str]]:
+    """Yield the modules that hold an app, and its names there."""
+    for module, content in list(sys.modules.items()):
+        if module == "__main__" or module.startswith("celery."):
+            continue
+        names = list(getattr(content, "__dict__", {}).items())
+        yield from ((module, name) for name, value in names if value is app)
+
+
+def _likelihood(place: tuple[str, str]) -> tuple[bool, int, int]:
+    """Sort modules that make an app before those that only import it."""
+    module, _ = place
+    return "celery" not in module.rpartition(".")[2], module.count("."), len(module)
+
+
+def _leads_to(path: str, app: Celery) -> bool:
+    try:
+        return find_app(path) is app
+    except Exception:  # noqa: BLE001 - whatever a module raises that is looked into
+        return False
+
+
+def untested() -> list[tuple[str, str, str]]:
+    """Return the releases here that we are not tested with: a name, a version, and the range."""
+    here = {"Celery": celery.__version__, "Django": django.get_version()}
+    return [
+        (name, version, f"{'.'.join(map(str, lowest))} to {'.'.join(map(str, highest))}")
+        for name, version in here.items()
+        for lowest, highest in [TESTED[name]]
+        if not lowest <= _release(version) <= highest
+    ]
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(digits) for digits in re.findall(r"\d+", version)[:2])
 
 
 def broker() -> Service:

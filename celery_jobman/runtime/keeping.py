@@ -41,7 +41,7 @@ from celery_jobman.core import (
 from celery_jobman.core.troubles import Aside, pause
 from celery_jobman.models import Duty, Job, Worker
 from celery_jobman.models.database_errors import is_refusal
-from celery_jobman.runtime import broker, forking, hinting, queues, results, running
+from celery_jobman.runtime import broker, forking, hinting, queues, results, running, tables
 from celery_jobman.runtime.connection import OUTAGE
 from celery_jobman.runtime.pulse import Pulse
 
@@ -155,11 +155,13 @@ class Keeping(Thread):
             try:
                 duty()
             except OUTAGE as error:
-                logger.warning("Keeper's duty put off duty=%s error=%r", duty.__name__, error)
+                if not tables.explains(error):
+                    logger.warning("Keeper's duty put off duty=%s error=%r", duty.__name__, error)
                 connections.close_all()
                 self._due.pop(self.beat, None)  # the first thing to do when the database is back
-            except Exception:
-                logger.exception("Keeper's duty failed duty=%s", duty.__name__)
+            except Exception as error:
+                if not tables.explains(error):
+                    logger.exception("Keeper's duty failed duty=%s", duty.__name__)
                 connections.close_all()
 
     def _read_inbox(self) -> None:

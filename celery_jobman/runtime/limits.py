@@ -21,6 +21,7 @@ from celery_jobman.core.encoding import clean
 from celery_jobman.core.terms import check_moment, check_queue
 from celery_jobman.exceptions import OptionRefused
 from celery_jobman.models.job import NAME_LENGTH
+from celery_jobman.runtime import option_names
 
 #: The longest duration: a thousand years.
 LONGEST = timedelta(days=365_250)
@@ -33,7 +34,10 @@ def check(options: Mapping[str, Any]) -> None:
 
     Raises:
         OptionRefused: The message names the first of them, and says what it may be.
+
+    One whose name nobody knows is a :class:`~celery_jobman.exceptions.TaskWarning`.
     """
+    option_names.check(options)
     for name, refuse in CHECKS.items():
         value = options.get(name)
         if value is None:

@@ -35,7 +35,7 @@ from celery_jobman.exceptions import (
     JobSkipped,
 )
 from celery_jobman.models import Job, Outcome, Trigger
-from celery_jobman.runtime import limits, messages
+from celery_jobman.runtime import limits, returns
 from celery_jobman.runtime.running import Completed
 from celery_jobman.states import State
 
@@ -71,12 +71,13 @@ def returned(task: Task, job: RunningJob, value: Any) -> Verdict:
     code = "replaced" if job.replaced_by else ""
     if job.stand_in is not None:  # the body went on after ``self.replace``
         return Verdict(ending=_replaced(job.stand_in), error=Ignore("replaced"))
+    returns.examine(task, job, value)
     if isinstance(value, Completed):
         value, code = value.value, value.code
     if job.next_attempt is not None:  # self.retry(throw=False)
         return Verdict(ending=_again(job, Outcome.RELEASED, None), value=value)
     changes = {
-        "result": _passable(job, _result(task, job, value)),
+        "result": _passable(job, returns.encoded(task, job, value)),
         "completed_code": clean(str(code), 64),
         "replaced_by": job.replaced_by,
     }
@@ -91,17 +92,6 @@ def _replaced(stand_in: StandIn) -> Ending:
     by = stand_in.link_id
     changes = {"completed_code": "replaced", "replaced_by": by, "next_id": by}
     return replace(_succeeded(**changes), stand_in=stand_in)
-
-
-def _result(task: Task, job: RunningJob, value: Any) -> str | None:
-    try:
-        plain = task.backend.prepare_value(value)  # an AsyncResult as a tuple, as Celery stores it
-        return messages.encode(plain, f"the result of {task.name}")
-    except TypeError:
-        ignored = job.request.ignore_result or task.ignore_result
-        if not ignored and task.app.conf.result_serializer == "json":
-            raise  # Celery's result backend could not store it either
-        return None
 
 
 def _passable(job: RunningJob, result: str | None) -> str | None:

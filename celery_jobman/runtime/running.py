@@ -6,11 +6,12 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from threading import Lock, get_ident, local, main_thread
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import SoftTimeLimitExceeded, TaskPredicate
-from django.db import connections
+from django.db import connections, transaction
 
 from celery_jobman.core import attempts
 from celery_jobman.core.progress import Progress
@@ -79,6 +80,10 @@ class RunningJob:
         #: Columns that a ``self.retry`` asked to change; set once it was called.
         self.next_attempt: dict[str, Any] | None = None
         self.replaced_by: UUID | None = None
+        #: What ``self.complete`` gave last; it counts if it is returned.
+        self.completion: Completed | None = None
+        #: What its page is to say of its end.
+        self.remarks: list[str] = []
         #: What waits for it was given to a call that stands for it (``self.replace``).
         self.handed_on = False
         #: What takes its place in a durable workflow, by the same verb.
@@ -124,6 +129,10 @@ class RunningJob:
     def step(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Run a step once; see :meth:`celery_jobman.core.steps.StepRunner.run`."""
         return self.runner.run(name, fn, *args, **kwargs)
+
+    def atomic_step(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Run a step once, in one transaction with its checkpoint; see :func:`atomic_step`."""
+        return self.runner.run(name, _bound(fn, args, kwargs), atomic=True)
 
     def iterate(self, name: str, source: Any, **options: Any) -> Iteration:
         """Loop resumably; see :class:`celery_jobman.core.iterations.Iteration`."""
@@ -212,7 +221,8 @@ class RunningJob:
 
     def complete(self, value: Any = None, code: str = "success") -> Completed:
         """Return this from the task: its result, and a business outcome beside it."""
-        return Completed(value, code)
+        self.completion = Completed(value, code)
+        return self.completion
 
 
 @contextmanager
@@ -284,6 +294,14 @@ def required_job(what: str) -> RunningJob:
     return job
 
 
+def complete(request: Any, value: Any, code: str) -> Completed:
+    """Return a result with its outcome; the job whose message carries ``request`` remembers it."""
+    job = current_job()
+    if job is not None and job.request is request:
+        return job.complete(value, code)
+    return Completed(value, code)
+
+
 def progress(current: int, total: int | None = None, message: str = "", unit: str = "") -> None:
     """Report the current job's progress; outside a job, do nothing.
 
@@ -294,10 +312,40 @@ def progress(current: int, total: int | None = None, message: str = "", unit: st
         job.progress(current, total, message, unit)
 
 
-def step(name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+def step(  # noqa: D417 - *args and **kwargs are fn's
+    name: str, fn: Callable[..., Any], /, *args: Any, atomic: bool = False, **kwargs: Any
+) -> Any:
     """Run a step of the current job; outside a job, just call the function.
 
     See :meth:`celery_jobman.core.steps.StepRunner.run`.
+
+    Args:
+        atomic: As :func:`atomic_step`, which can also give ``fn`` an argument of this name.
     """
+    if atomic:
+        return atomic_step(name, fn, *args, **kwargs)
     job = current_job()
     return fn(*args, **kwargs) if job is None else job.step(name, fn, *args, **kwargs)
+
+
+def atomic_step(name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Run a step of the current job whose effects in the project's database happen exactly once.
+
+    What ``fn`` writes there, the step's checkpoint and a check that this attempt still holds the
+    job are committed in one transaction.  Outside a job the function is called in a transaction.
+    All arguments after ``fn`` are the function's own.
+
+    See :meth:`celery_jobman.core.steps.StepRunner.run`, with ``atomic=True``.
+    """
+    job = current_job()
+    if job is not None:
+        return job.atomic_step(name, fn, *args, **kwargs)
+    with transaction.atomic(using=home()):
+        return fn(*args, **kwargs)
+
+
+def _bound(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Callable[[], Any]:
+    """Return a function with its arguments, by its own name; a coroutine function stays one."""
+    call = partial(fn, *args, **kwargs)
+    call.__name__ = getattr(fn, "__name__", "function")  # type: ignore[attr-defined]
+    return call

@@ -14,7 +14,7 @@ from celery_jobman.core import attempts, moments
 from celery_jobman.core.fallbacks import NotWritten
 from celery_jobman.exceptions import ClaimLost
 from celery_jobman.models import Attempt, Outcome
-from celery_jobman.runtime import arrears, connection, supervisor
+from celery_jobman.runtime import arrears, connection, returns, supervisor
 from celery_jobman.states import FINAL, State
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def _finish(job: RunningJob, ending: Ending, following: Following | None = None)
         to = _written(job, ending)
     job.lines.clear()
     _take_over(following)
+    returns.write_remarks(job)
     return to
 
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
-from celery_jobman.runtime import entrances
+from celery_jobman.runtime import declarations, entrances
 from celery_jobman.runtime.engine import engine
 from celery_jobman.runtime.replaceable import ReplaceableTask
 
@@ -131,7 +131,8 @@ class JobTask(ReplaceableTask):
     #: happened ``JOBMAN["POISON_LIMIT"]`` times.
     max_attempts: ClassVar[int | None] = None
     #: Wait before the next attempt: seconds, a timedelta, a list of them (the last repeats),
-    #: or a function of the number of failures.
+    #: or a function of the number of failures, such as
+    #: :func:`~celery_jobman.runtime.backoffs.exponential` makes.
     backoff: ClassVar[Any] = 0
     #: A time-out is final, even if attempts are left.
     fail_on_timeout: ClassVar[bool] = False
@@ -142,6 +143,7 @@ class JobTask(ReplaceableTask):
     def on_bound(cls, app: Celery) -> None:
         """Let the app's workers run jobman's bootstep; make Celery's retry limit agree."""
         super().on_bound(app)
+        declarations.examine(cls, app, JobTask)
         app.steps["worker"].add("celery_jobman.runtime.bootsteps:Keeper")
         if app not in _mapped:
             _mapped.add(app)
@@ -149,7 +151,7 @@ class JobTask(ReplaceableTask):
                 _declare_own(app)
             else:
                 app.on_after_finalize.connect(_declare_own, weak=False)
-        if cls.max_attempts is not None and "max_retries" not in vars(cls):
+        if isinstance(cls.max_attempts, int) and "max_retries" not in vars(cls):
             cls.max_retries = cls.max_attempts - 1
         if overrides_hook(cls) and app not in _hooked:
             _hooked.add(app)
@@ -228,6 +230,8 @@ class JobTask(ReplaceableTask):
         if not tracked or self._get_app().conf.task_always_eager:
             options.pop(ROW, None)
             ours = {name: options.pop(name) for name in OURS if name in options}
+            if tracked:
+                engine("option_names").check(options)
             if tracked and ours:
                 options["headers"] = {**(options.get("headers") or {}), EAGER_HEADER: ours}
             return super().apply_async(args, kwargs, shadow=shadow, **call, **options)
@@ -282,6 +286,13 @@ class JobTask(ReplaceableTask):
         """
         return engine("running").step(name, fn, *args, **kwargs)
 
+    def atomic_step(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Run ``fn`` exactly once in the life of the job, as far as the project's database goes.
+
+        See :func:`celery_jobman.runtime.running.atomic_step`.
+        """
+        return engine("running").atomic_step(name, fn, *args, **kwargs)
+
     def iterate(self, name: str, source: Any, **options: Any) -> Iteration:
         """Loop over ``source`` with a cursor that survives; needs a running job.
 
@@ -323,4 +334,4 @@ class JobTask(ReplaceableTask):
 
     def complete(self, value: Any = None, code: str = "success") -> Completed:
         """Return this from the task: its result, and a business outcome beside it."""
-        return engine("running").Completed(value, code)  # type: ignore[no-any-return]
+        return engine("running").complete(self.request, value, code)  # type: ignore[no-any-return]

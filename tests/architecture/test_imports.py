@@ -8,18 +8,21 @@ from tests.architecture.sources import ROOT, deferred_imports, imports, modules
 
 #: The only modules that may import inside functions, and why each must.
 DEFERRED = {
-    "celery_jobman/__init__.py": "a project's celery.py imports JobTask before django.setup()",
     "celery_jobman/apps.py": "ready() runs when the models can be imported, its module before",
     "celery_jobman/testing/__init__.py": "pytest loads its plugin before django.setup()",
     "celery_jobman/runtime/workflows/late.py": "a flow dispatches itself through what reads flows",
-    "celery_jobman/runtime/engine.py": "as __init__.py: what needs models waits for the first call",
+    "celery_jobman/runtime/engine.py": "what needs models waits for the first call",
+    "celery_jobman/runtime/public_names.py": "a celery.py imports us before django.setup()",
 }
 
 MAY_IMPORT_CELERY = ("celery_jobman/runtime/", "celery_jobman/testing/")
 
 BEFORE_SETUP = """
 import sys
+import celery_jobman
 from celery_jobman import JobTask
+for name in celery_jobman.__all__:
+    assert getattr(celery_jobman, name) is not None
 assert JobTask.__name__ == "JobTask"
 assert "celery_jobman.models" not in sys.modules, "the models were imported"
 """

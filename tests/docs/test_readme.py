@@ -64,4 +64,4 @@ def test_public_names_are_named() -> None:
         (ROOT / "docs" / "reference" / "task.md").read_text(encoding="utf-8")
         + (ROOT / "docs" / "howto" / "workflows.md").read_text(encoding="utf-8")
         + README.read_text(encoding="utf-8")
-    ) | {"progress", "step", "current_job"}
+    ) | {"progress", "step", "atomic_step", "current_job"}

@@ -27,7 +27,8 @@ from celery_jobman.exceptions import (
 )
 
 JOB = UUID("0197a0c0-0000-7000-8000-000000000001")
-ALL = [item for item in vars(exceptions).values() if isinstance(item, type)]
+CLASSES = [item for item in vars(exceptions).values() if isinstance(item, type)]
+ALL = [item for item in CLASSES if not issubclass(item, Warning)]
 FLOW = [item for item in ALL if issubclass(item, ControlFlow)]
 
 

@@ -227,6 +227,7 @@ def _to_come(subject: Subject) -> Iterator[Span]:
         word = str(StepState.RUNNING.label)
         yield Span(visible(job.current_step), word, "run", job.attempt, begins=begins)
     declared = job.declared_steps if isinstance(job.declared_steps, list) else []
+    word = _("Not run") if job.state == State.SUCCEEDED else _("Not begun")
     for name in declared[:MOST_ROWS]:
         if name not in known:
-            yield Span(visible(str(name)), _("Not begun"), "wait", job.attempt)
+            yield Span(visible(str(name)), word, "wait", job.attempt)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from django.core import checks
 from django.db import DatabaseError, connections
-from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from celery_jobman.insight.wording import counted, short
 from celery_jobman.management.examinations import advice, ok, wrong
 from celery_jobman.models.database import DatabaseClock, home
-from celery_jobman.runtime import installation, registry
+from celery_jobman.runtime import installation, registry, tables, task_inventory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,25 +25,22 @@ if TYPE_CHECKING:
 SKEW = timedelta(seconds=5)
 #: Names shown of a long list.
 SHOWN = 5
+#: System checks that find what works, and may surprise one day.
+ADVICE = frozenset(f"jobman.W{number:03}" for number in (4, 5, 6, 9, 10, 11, 12))
 
 
 def database() -> Finding:
     """Say whether the database answers and has the tables."""
     alias = home()
     try:
-        executor = MigrationExecutor(connections[alias])
+        missing = tables.missing()
     except DatabaseError as error:
         return wrong(
             f"the database {alias!r} does not answer: {error}", "start it, or mend DATABASES"
         )
-    leaves = [node for node in executor.loader.graph.leaf_nodes() if node[0] == "jobman"]
-    missing = len(executor.migration_plan(leaves))
     if missing:
-        command = (
-            "manage.py migrate" if alias == "default" else f"manage.py migrate --database {alias}"
-        )
-        lacks = counted(missing, "migration is", "migrations are")
-        return wrong(f"{lacks} not applied to the database {alias!r}", f"run {command}")
+        lacks = counted(len(missing), "migration is", "migrations are")
+        return wrong(f"{lacks} not applied to the database {alias!r}", f"run {tables.command()}")
     return ok(f"the database {alias!r} answers, and all migrations are applied")
 
 
@@ -77,9 +73,10 @@ def system_checks() -> Iterator[Finding]:
         if str(message.id).startswith("jobman.") and not message.is_silenced()
     ]
     for message in found:
-        yield wrong(str(message.msg), message.hint or f"see {message.id}")
+        judge = advice if message.id in ADVICE else wrong
+        yield judge(str(message.msg), message.hint or f"see {message.id}")
     if not found:
-        yield ok("the settings in JOBMAN go together")
+        yield ok("the settings in JOBMAN go together, and the tasks are declared well")
 
 
 def celery_app() -> Finding:
@@ -101,6 +98,18 @@ def tasks() -> Finding:
     return wrong(
         f"the project's tasks cannot be imported: {type(error).__name__}: {error}",
         "mend the module; no worker can start until then",
+    )
+
+
+def jobs() -> Finding:
+    """Say whether any task of the project is a job."""
+    found = task_inventory.tasks()
+    count = len(task_inventory.jobs(found))
+    if count or not found:
+        return ok(f"{count} of {counted(len(found), 'task')} make jobs")
+    return wrong(
+        f"no task is a job: none of {counted(len(found), 'task')} is a JobTask",
+        'give the app task_cls="celery_jobman:JobTask", or single tasks base=JobTask',
     )
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 OVERDUE = timedelta(seconds=30)
 #: Most tasks that one finding names.
 NAMED = 10
+#: Messages of one job after which it is strange that nobody has begun it.
+SENDINGS = 4
 #: Newest attempts that are searched for dropped lines.
 NEWEST = 10_000
 
@@ -146,6 +148,23 @@ def overdue(force: Workforce, now: datetime) -> Finding:
     return wrong(
         f"{counted(count, 'job is', 'jobs are')} overdue for up to {short(now - since)}: {cause}",
         "start a worker, or run manage.py jobman dispatch; then read the workers' own logs",
+    )
+
+
+def unbegun() -> Finding:
+    """Say whether jobs were sent again and again, and no worker began any."""
+    held = Job.objects.filter(
+        state__in=[State.QUEUED, State.SCHEDULED], attempt=0, delivery__gte=SENDINGS
+    )
+    count = held.count()
+    if not count:
+        return ok("no job was sent again and again without being begun")
+    tasks = sorted(held.order_by().values_list("task", flat=True).distinct()[:NAMED])
+    return wrong(
+        f"{counted(count, 'job was', 'jobs were')} sent {SENDINGS} times or more, and never begun:"
+        f" {listed(tasks)}",
+        "messages get lost, or workers take them and do not begin: look for workers of another"
+        " app or of older code, and for what fails before the task, such as before_start",
     )
 
 

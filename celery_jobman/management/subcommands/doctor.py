@@ -50,7 +50,10 @@ def _write(finding: Finding, console: Console) -> None:
 
 def _findings() -> Iterator[Finding]:
     yield installation.celery_app()
-    yield installation.tasks()
+    tasks = installation.tasks()
+    yield tasks
+    if tasks.verdict == "ok":
+        yield installation.jobs()
     yield installation.broker()
     yield installation.result_backend()
     yield installation.late_acknowledgement()
@@ -73,6 +76,7 @@ def _traffic() -> Iterator[Finding]:
     yield traffic.refused()
     yield traffic.unknown()
     yield traffic.overdue(force, now)
+    yield traffic.unbegun()
     yield workflows.errands(force, now)
     yield from troubles.set_aside()
     yield troubles.unwritten()

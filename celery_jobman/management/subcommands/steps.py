@@ -37,13 +37,14 @@ def run(options: dict[str, Any], console: Console) -> None:
 
 def write(job: Job, console: Console, *, with_superseded: bool = False, margin: int = 0) -> int:
     """Write a line for each step, recorded or only declared; return how many."""
+    missing = "not run" if job.state == State.SUCCEEDED else "not begun"
     live = {row.name: row for row in job.steps.filter(superseded=0)}
     names = [*job.declared_steps, *(name for name in live if name not in job.declared_steps)]
     lead = f"{'step':<{margin}} " if margin else ""
     width = max(map(len, names), default=0)
     for name in names:
         row = live.get(name)
-        text = _describe(row, job, console) if row else "not begun"
+        text = _describe(row, job, console) if row else missing
         values = facts.step(row) if row else {"name": name, "state": None}
         console.fact(f"{lead}{name:<{width}}  {text}", kind="step", **values)
     aside = job.steps.exclude(superseded=0) if with_superseded else Step.objects.none()

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from celery import Task
 from django.db import OperationalError
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from celery_jobman.exceptions import UnknownTask
+from celery_jobman.exceptions import TaskRefused, UnknownTask
 from celery_jobman.insight.workforce import Workforce
 from celery_jobman.management.examinations import Finding, installation, traffic, workflows
 from celery_jobman.models import Stopping
 from celery_jobman.runtime import installation as celery_installation
-from celery_jobman.runtime import registry
+from celery_jobman.runtime import registry, task_inventory
 from celery_jobman.runtime.installation import Service
 from celery_jobman.states import State
 from tests.factories import (
@@ -64,7 +66,7 @@ def test_what_is_wrong_has_a_fix_and_an_exit_status(jobman: Command) -> None:
 
     assert answer.lines[:2] == [
         "wrong   no worker has given a sign of life within 25s",
-        "        start one: celery -A tests worker",
+        "        start one: celery -A tests.celery_app worker",
     ]
     assert (answer.error, answer.status) == ("1 thing is wrong", 1)
 
@@ -84,7 +86,8 @@ def test_findings_for_programs(jobman: Command, monkeypatch: pytest.MonkeyPatch)
 def test_without_tables_the_rest_is_not_asked(
     jobman: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: ["0001"])
+    initial = SimpleNamespace(name="0001_initial", app_label="jobman")
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: [(initial, False)])
 
     answer = jobman.refused("doctor", "--problems")
 
@@ -121,6 +124,62 @@ def test_settings_that_the_project_wants_to_hear_no_more_of(settings: Project) -
     (finding,) = installation.system_checks()
 
     assert finding.verdict == "ok"
+
+
+def test_what_may_surprise_one_day_is_advice(settings: Project) -> None:
+    settings.JOBMAN_HEARTBEAT = 5
+
+    (finding,) = installation.system_checks()
+
+    assert (finding.verdict, finding.sentence) == (
+        "advice",
+        "the setting JOBMAN_HEARTBEAT has no effect",
+    )
+
+
+def test_a_project_without_a_job_among_its_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = [Task(), Task()]
+    monkeypatch.setattr(task_inventory, "tasks", lambda: plain)
+
+    finding = installation.jobs()
+
+    assert finding.verdict == "wrong"
+    assert finding.sentence == "no task is a job: none of 2 tasks is a JobTask"
+    assert 'task_cls="celery_jobman:JobTask"' in finding.fix
+
+
+def test_a_project_without_tasks_has_none_to_make_jobs_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(task_inventory, "tasks", list)
+
+    assert installation.jobs().verdict == "ok"
+
+
+def test_a_task_that_is_refused_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = TaskRefused("shop.add", "its option tags is 'abc'", "give a list of texts")
+    monkeypatch.setattr(task_inventory, "refused", lambda: [refused])
+
+    (finding,) = installation.system_checks()
+
+    assert finding.verdict == "wrong"
+    assert "task shop.add: its option tags is 'abc'" in finding.sentence
+
+
+def test_jobs_that_were_sent_again_and_again_and_never_begun() -> None:
+    queued_job(delivery=traffic.SENDINGS - 1)
+    running_job(delivery=9)
+    queued_job(delivery=9, attempt=1)
+    assert traffic.unbegun().verdict == "ok"
+
+    queued_job(delivery=traffic.SENDINGS, task="shop.import")
+    scheduled_job(delivery=9, task="shop.mail")
+    finding = traffic.unbegun()
+
+    assert finding.verdict == "wrong"
+    assert finding.sentence == (
+        "2 jobs were sent 4 times or more, and never begun: shop.import, shop.mail"
+    )
 
 
 def test_a_project_that_does_not_load_its_celery_app(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +232,7 @@ def test_queues_that_nobody_consumes(live: Worker) -> None:
     (finding,) = traffic.queues(Workforce((live,)))
 
     assert finding.sentence == "queue 'slow' holds 1 job, and no live worker consumes it"
-    assert finding.fix == "start one: celery -A tests worker -Q slow"
+    assert finding.fix == "start one: celery -A tests.celery_app worker -Q slow"
     assert list(traffic.queues(Workforce(()))) == []
 
 

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import re
+import sys
 import time
+import tomllib
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery import Celery, _state
+from celery.app.utils import find_app
 from celery.backends.base import DisabledBackend
 from kombu.transport.memory import Transport
 
@@ -15,6 +21,8 @@ if TYPE_CHECKING:
 
 
 pytestmark = pytest.mark.django_db
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -34,6 +42,60 @@ def test_celerys_own_fallback_is_no_app(other: Celery) -> None:
     other.main = "default"
 
     assert installation.app_name() is None
+
+
+def test_the_app_is_found_where_a_worker_finds_it() -> None:
+    assert installation.app_path() == "tests.celery_app"
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "path"),
+    [
+        ("shopfront.celery_app", "app", "shopfront.celery_app"),
+        ("shopfront.celery", "app", "shopfront"),
+        ("shopfront.conf.jobs", "broker", "shopfront.conf.jobs"),
+        ("shopfront.celery", "celery", "shopfront"),
+    ],
+)
+def test_the_path_of_an_app_is_the_shortest_that_a_worker_starts_with(
+    other: Celery, monkeypatch: pytest.MonkeyPatch, module: str, name: str, path: str
+) -> None:
+    whole = ["shopfront", *module.split(".")[1:]]
+    for length in range(1, len(whole) + 1):
+        dotted = ".".join(whole[:length])
+        package = ModuleType(dotted)
+        package.__path__ = ["/nowhere"]
+        monkeypatch.setitem(sys.modules, dotted, package)
+    setattr(sys.modules[module], name, other)
+    importer = ModuleType("a")
+    importer.app = other  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "shopfront.celeryless.tasks", importer)
+
+    assert installation.app_path() == path
+    assert find_app(path) is other
+
+
+@pytest.mark.usefixtures("other")
+def test_an_app_that_no_module_holds_has_its_name() -> None:
+    assert installation.app_path() == "other"
+
+
+def test_without_an_app_there_is_no_path(other: Celery) -> None:
+    other.main = "default"
+
+    assert installation.app_path() is None
+
+
+def test_the_releases_that_are_tested_are_those_that_are_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = dict(re.findall(r"(celery|django)>=([\d.]+),<", " ".join(project["dependencies"])))
+    (celery_limit,) = re.findall(r"celery>=[\d.]+,<5\.(\d+)", " ".join(project["dependencies"]))
+    newest = max(re.findall(r"Framework :: Django :: (\d+\.\d+)", " ".join(project["classifiers"])))
+
+    for name, (lowest, _) in installation.TESTED.items():
+        assert ".".join(map(str, lowest)) == declared[name.lower()]
+    assert installation.TESTED["Celery"][1] == (5, int(celery_limit) - 1)
+    assert ".".join(map(str, installation.TESTED["Django"][1])) == newest
 
 
 def test_a_broker_and_a_backend_that_answer() -> None:

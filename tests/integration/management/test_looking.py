@@ -180,6 +180,12 @@ def test_show_of_a_job_that_is_not_there(jobman: Command) -> None:
     assert answer.status == 1
 
 
+def test_a_declared_step_of_a_job_that_succeeded_was_not_run(jobman: Command) -> None:
+    job = finished_job(State.SUCCEEDED, declared_steps=["fecth"])
+
+    assert jobman("steps", job.id).lines == ["fecth  not run", "1 step"]
+
+
 def test_steps_are_listed_in_their_order(jobman: Command) -> None:
     job = finished_job(State.FAILED, declared_steps=["fetch", "load", "report"])
     checkpoint(job, "extra", position=7)

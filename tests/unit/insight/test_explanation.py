@@ -120,7 +120,7 @@ def test_a_queued_job_without_any_worker_says_how_to_start_one() -> None:
     worker(seen=LONG_AGO, queues=["celery"])
 
     assert why(queued_job(), NOON) == (
-        "No worker is alive to take it; start one: `celery -A tests worker`"
+        "No worker is alive to take it; start one: `celery -A tests.celery_app worker`"
     )
 
 
@@ -187,8 +187,8 @@ def test_a_job_of_a_dead_worker_is_not_called_running() -> None:
 
     assert sentence.startswith("It was running on w1@host, which was last seen")
     assert sentence.endswith(
-        "no worker is alive to take it back: start one (`celery -A tests worker`), or run"
-        " `jobman rescue`."
+        "no worker is alive to take it back: start one (`celery -A tests.celery_app worker`),"
+        " or run `jobman rescue`."
     )
 
 

@@ -12,15 +12,19 @@ from celery.concurrency.prefork import TaskPool
 from django.db import DatabaseError, connections
 
 from celery_jobman.core import workers
+from celery_jobman.exceptions import TaskRefused
 from celery_jobman.models import Worker
-from celery_jobman.runtime import bootsteps, forking, identity, supervisor
+from celery_jobman.runtime import bootsteps, declarations, forking, identity, supervisor
 from celery_jobman.runtime.bootsteps import Keeper, say_goodbye
 from tests.factories import worker
 
 pytestmark = pytest.mark.django_db
 
 PARENT = SimpleNamespace(
-    hostname="w1@host", pool_cls=TaskPool, blueprint=SimpleNamespace(on_stopped=None)
+    hostname="w1@host",
+    pool_cls=TaskPool,
+    app=SimpleNamespace(main="shop"),
+    blueprint=SimpleNamespace(on_stopped=None),
 )
 
 
@@ -105,6 +109,16 @@ def test_a_worker_that_stops_tells_its_processes(how: str) -> None:
     getattr(Keeper(PARENT), how)(PARENT)
 
     assert identity.is_stopping()
+
+
+def test_a_worker_does_not_start_without_a_task_that_was_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused = TaskRefused("shop.add", "its option tags is 'abc'", "give a list of texts")
+    monkeypatch.setitem(declarations._refused, ("shop", "shop.add"), refused)
+
+    with pytest.raises(TaskRefused, match=r"task shop\.add"):
+        Keeper(PARENT)
 
 
 @pytest.fixture

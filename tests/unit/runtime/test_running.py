@@ -8,9 +8,9 @@ from unittest.mock import Mock
 
 import pytest
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
-from celery_jobman import current_job, progress, step
+from celery_jobman import atomic_step, current_job, progress, step
 from celery_jobman.core import attempts
 from celery_jobman.exceptions import (
     ClaimLost,
@@ -303,3 +303,47 @@ def test_a_checkpoint_asks_by_itself_when_the_news_is_old(job: RunningJob) -> No
 
     with pytest.raises(JobCancelled):
         job.checkpoint()
+
+
+def is_in_transaction(*, atomic: str = "") -> list[Any]:
+    return [atomic, len(connection.savepoint_ids)]
+
+
+def depth() -> int:
+    return len(connection.savepoint_ids)
+
+
+@pytest.mark.parametrize("call", [atomic_step, lambda *a, **k: step(*a, atomic=True, **k)])
+def test_an_atomic_step_outside_a_job_calls_its_function_in_a_transaction(call: Any) -> None:
+    before = depth()
+
+    assert call("book", is_in_transaction) == ["", before + 1]
+    assert depth() == before
+
+
+def test_an_atomic_step_gives_its_function_every_argument(job: RunningJob) -> None:
+    assert current_job() is job
+
+    assert atomic_step("book", is_in_transaction, atomic="mine")[0] == "mine"
+    assert job.atomic_step("sell", is_in_transaction, atomic="yours")[0] == "yours"
+    assert set(job.runner.rows) == {"book", "sell"}
+
+
+def test_an_atomic_step_outside_a_job_gives_its_function_every_argument() -> None:
+    assert atomic_step("book", is_in_transaction, atomic="mine")[0] == "mine"
+
+
+def test_an_atomic_step_is_atomic(job: RunningJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_step = Mock(return_value=3)
+    monkeypatch.setattr(job.runner, "run", run_step)
+
+    assert step("book", is_in_transaction, atomic=True) == 3
+    assert run_step.call_args.kwargs == {"atomic": True}
+
+
+def test_an_atomic_step_refuses_a_coroutine_function_by_its_name(job: RunningJob) -> None:
+    async def work() -> None:
+        """Do nothing."""
+
+    with pytest.raises(TypeError, match=r"async_to_sync\(work\)"):
+        job.atomic_step("book", work)

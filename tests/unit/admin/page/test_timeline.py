@@ -12,6 +12,7 @@ from celery_jobman.admin.page.spans import MOST_ROWS, fewer, spans
 from celery_jobman.admin.page.timeline import Scale, timeline
 from celery_jobman.insight.wording import lasting
 from celery_jobman.models import Outcome, StepState
+from celery_jobman.states import State
 from tests.factories import (
     EARLIER,
     NOON,
@@ -55,6 +56,13 @@ def test_every_row_says_what_it_shows() -> None:
         "c, Running, ran 1m",
         "d, Not begun",
     ]
+
+
+def test_a_declared_step_of_a_job_that_succeeded_did_not_run_and_never_will() -> None:
+    job = finished_job(State.SUCCEEDED, declared_steps=["fecth"])
+    attempt(job, outcome=Outcome.SUCCEEDED)
+
+    assert labels(job)[-1] == "fecth, Not run"
 
 
 def test_the_table_tells_the_same_as_the_drawing() -> None:

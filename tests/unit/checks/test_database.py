@@ -1,36 +1,16 @@
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 
-from celery_jobman.checks import heartbeat_fits, transactions_can_wait
+from celery_jobman.checks.database import tables_are_there, transactions_can_wait
+from celery_jobman.runtime import tables
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
-    from pytest_django import Settings as Project
-
-
-def test_the_defaults_give_no_warning() -> None:
-    assert heartbeat_fits() == []
-
-
-def test_three_signs_of_life_fit_exactly(settings: Project) -> None:
-    settings.JOBMAN = {"HEARTBEAT": 10, "WORKER_LOST_AFTER": 30}
-
-    assert heartbeat_fits() == []
-
-
-def test_a_worker_that_would_be_lost_when_late_once_is_warned_of(settings: Project) -> None:
-    settings.JOBMAN = {"HEARTBEAT": 10, "WORKER_LOST_AFTER": 29}
-
-    (warning,) = heartbeat_fits()
-
-    assert warning.id == "jobman.W001"
-    assert 'JOBMAN["WORKER_LOST_AFTER"]' in warning.msg
-    assert warning.hint is not None
-    assert "at least 30 seconds" in warning.hint
 
 
 @pytest.fixture
@@ -83,3 +63,47 @@ def test_other_databases_let_transactions_wait(
     monkeypatch.setattr(database, "vendor", vendor)
 
     assert transactions_can_wait() == []
+
+
+@pytest.mark.django_db
+def test_all_migrations_are_applied() -> None:
+    assert tables_are_there(databases=["default"]) == []
+
+
+@pytest.fixture
+def unmigrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "missing", lambda: ["0001_initial", "0002_batches"])
+
+
+@pytest.mark.usefixtures("unmigrated")
+def test_missing_migrations_are_warned_of_with_the_command_that_applies_them() -> None:
+    (warning,) = tables_are_there(databases=["default"])
+
+    assert warning.id == "jobman.W003"
+    assert "0001_initial, 0002_batches not applied" in warning.msg
+    assert warning.hint is not None
+    assert "run manage.py migrate" in warning.hint
+
+
+@pytest.mark.usefixtures("unmigrated")
+@pytest.mark.parametrize("databases", [None, [], ["other"]])
+def test_another_database_is_not_asked(databases: Any) -> None:
+    assert tables_are_there(databases=databases) == []
+
+
+@pytest.mark.usefixtures("unmigrated")
+def test_migrate_is_not_told_what_it_is_about_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["manage.py", "migrate"])
+
+    assert tables_are_there(databases=["default"]) == []
+
+
+def test_a_database_that_does_not_answer_is_djangos_business(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse() -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(tables, "missing", refuse)
+
+    assert tables_are_there(databases=["default"]) == []

@@ -1,30 +1,18 @@
-"""System checks: what would make jobs go wrong, found before it does."""
+"""System checks of the database that the tables are in."""
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 from django.core.checks import Tags, Warning, register  # noqa: A004 - Django's own name
-from django.db import connections
+from django.db import DatabaseError, connections
 
-from celery_jobman.conf import settings
 from celery_jobman.models.database import home
+from celery_jobman.runtime import tables
 
-
-@register(Tags.compatibility)
-def heartbeat_fits(**_: Any) -> list[Warning]:
-    """Warn when a worker is taken for dead before it can give two signs of life."""
-    chosen = settings()
-    if chosen.worker_lost_after >= 3 * chosen.heartbeat:
-        return []
-    return [
-        Warning(
-            'JOBMAN["WORKER_LOST_AFTER"] is less than three times JOBMAN["HEARTBEAT"]',
-            hint="A worker that is late once loses its jobs; raise WORKER_LOST_AFTER to at"
-            f" least {3 * chosen.heartbeat.total_seconds():g} seconds.",
-            id="jobman.W001",
-        )
-    ]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @register(Tags.compatibility)
@@ -49,5 +37,29 @@ def transactions_can_wait(**_: Any) -> list[Warning]:
             " worker writes in between; set"
             f' DATABASES[{home()!r}]["OPTIONS"]["transaction_mode"] to "IMMEDIATE".',
             id="jobman.W002",
+        )
+    ]
+
+
+@register(Tags.database)
+def tables_are_there(databases: Sequence[str] | None = None, **_: Any) -> list[Warning]:
+    """Warn when migrations are missing; asked with ``manage.py check --database``.
+
+    ``migrate`` asks as well, before it applies them, and is not told what it is about to do.
+    """
+    if home() not in (databases or ()) or sys.argv[1:2] == ["migrate"]:
+        return []
+    try:
+        missing = tables.missing()
+    except DatabaseError:
+        return []  # whether it answers is Django's to say
+    if not missing:
+        return []
+    return [
+        Warning(
+            f"the database {home()!r} lacks tables or columns of celery_jobman:"
+            f" {', '.join(missing)} not applied",
+            hint=f"No job can be written until then; run {tables.command()}.",
+            id="jobman.W003",
         )
     ]

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import nullcontext
-from types import FunctionType, SimpleNamespace
+from types import FunctionType, MethodType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from celery import signals
@@ -97,7 +97,7 @@ def _next_apply_async(task: Task) -> Any:
 
 def _home(call: Any) -> str:
     """Return the name of the module that a function or method is written in."""
-    own = getattr(call, "__func__", call)
+    own = call.__func__ if type(call) is MethodType else call  # a proxy shows what it wraps
     if type(own) is FunctionType:  # functools.wraps copies ``__module__``, but not this
         return str(own.__globals__.get("__name__"))
     return str(type(own).__module__)

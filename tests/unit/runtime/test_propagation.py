@@ -11,6 +11,7 @@ from unittest.mock import Mock
 
 import celery
 import pytest
+import wrapt
 from celery import Celery, signals
 from celery.app.task import Context
 from django.db import connection, transaction
@@ -337,6 +338,52 @@ def test_a_method_of_celerys_that_was_wrapped_is_called_once(
 
     assert (seen, kept(Job.objects.get())) == ([name], {name: "r1"})
     assert [sent[name] for sent in headers_in(task.app, queue)] == ["r1"]
+
+
+@pytest.mark.parametrize(("owner", "name"), [(Celery, "send_task"), (celery.Task, "apply_async")])
+def test_a_proxy_of_a_method_is_a_wrapper_too(
+    task: Task, queue: str, commit: Commit, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
+) -> None:
+    def traced(wrapped: Any, _self: Any, args: Any, options: Any) -> Any:
+        headers = {**(options.get("headers") or {}), name: getattr(served_now, "id", "nobody's")}
+        return wrapped(*args, **{**options, "headers": headers})
+
+    monkeypatch.setattr(owner, name, wrapt.FunctionWrapper(getattr(owner, name), traced))
+
+    with commit() as callbacks:
+        task.apply_async((1,), queue=queue)
+    served_now.id = "of somebody else"
+    for callback in callbacks:
+        callback()
+
+    assert [sent[name] for sent in headers_in(task.app, queue)] == ["r1"]
+
+
+class Shop:
+    """A mix-in that stands behind ``JobTask``."""
+
+    def apply_async(self, *args: Any, headers: Any = None, **options: Any) -> Any:
+        apply_async: Any = super().apply_async  # type: ignore[misc]
+        return apply_async(*args, headers={**(headers or {}), "shop": 7}, **options)
+
+
+def test_a_class_behind_ours_has_its_say(app: Celery, queue: str) -> None:
+    class Own(JobTask):
+        abstract = True
+
+    class Mixed(Own, Shop, celery.Task):  # type: ignore[misc]
+        abstract = True
+
+    def nothing() -> None:
+        pass
+
+    mixed = app.task(name="demo.mixed", base=Mixed, shared=False)(nothing)
+    try:
+        mixed.apply_async(queue=queue, countdown=60)
+    finally:
+        app.tasks.pop("demo.mixed")
+
+    assert kept(Job.objects.get()) == {"shop": 7}
 
 
 def test_what_will_be_given_a_result_is_a_complete_call_for_who_wraps(

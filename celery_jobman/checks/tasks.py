@@ -58,14 +58,13 @@ def _plain(found: Tasks) -> Iterator[CheckMessage]:
         )
 
 
-def _without_request(found: Tasks) -> Iterator[CheckMessage]:
-    without = task_inventory.without_request(found)
-    if without:
-        yield Warning(
-            f"these tasks have a Request that is not made from jobman's: {_listed(without)}",
-            hint="A job whose process is killed stays running. Derive it from"
-            " celery_jobman.runtime.request.JobRequest.",
-            id="jobman.W007",
+def _foreign_requests(found: Tasks) -> Iterator[CheckMessage]:
+    foreign = task_inventory.with_foreign_request(found)
+    if foreign:
+        yield Error(
+            f"the Request of these tasks is no subclass of Celery's: {_listed(foreign)}",
+            hint="No worker can start with it. Derive it from celery.worker.request.Request.",
+            id="jobman.E003",
         )
 
 
@@ -76,17 +75,6 @@ def _two_faced(found: Tasks) -> Iterator[CheckMessage]:
             hint="What a worker of one enqueues, a worker of the other may run. Give both apps"
             ' task_cls="celery_jobman:JobTask", or the task base=JobTask.',
             id="jobman.W008",
-        )
-
-
-def _bypassing(found: Tasks) -> Iterator[CheckMessage]:
-    bypassing = task_inventory.bypassing(found)
-    if bypassing:
-        yield Warning(
-            f"the __call__ of these tasks does not lead to JobTask's: {_listed(bypassing)}",
-            hint="What JobTask.__call__ does around the body is left out. Call super().__call__()"
-            " in it, and not self.run().",
-            id="jobman.W009",
         )
 
 
@@ -101,7 +89,7 @@ def _unmatched(found: Tasks) -> Iterator[CheckMessage]:
 
 
 _LOOKS = (
-    _doubtful, _miscounting, _plain, _without_request, _two_faced, _bypassing, _unmatched,
+    _doubtful, _miscounting, _plain, _foreign_requests, _two_faced, _unmatched,
 )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ words.
 
 from __future__ import annotations
 
-import inspect
 import os
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from celery import _state, current_app
 from celery.utils.imports import symbol_by_name
+from celery.worker.request import Request
 
 from celery_jobman.conf import settings
 from celery_jobman.runtime import declarations, registry
 from celery_jobman.runtime.declarations import OWN
 from celery_jobman.runtime.installation import FALLBACK
-from celery_jobman.runtime.request import JobRequest
 from celery_jobman.runtime.task import JobTask
 
 if TYPE_CHECKING:
@@ -110,33 +109,13 @@ def unmatched(found: Iterable[Task]) -> list[str]:
     ]
 
 
-def without_request(found: Iterable[Task]) -> list[JobTask]:
-    """Return the jobs whose ``Request`` does not tell us of processes that died."""
-    return [task for task in jobs(found) if not issubclass(_request_of(task), JobRequest)]
+def with_foreign_request(found: Iterable[Task]) -> list[JobTask]:
+    """Return the jobs whose ``Request`` a worker cannot combine with ours."""
+    return [task for task in jobs(found) if not _is_a_request(symbol_by_name(task.Request))]
 
 
-def _request_of(task: JobTask) -> type:
-    found = symbol_by_name(task.Request)
-    return found if isinstance(found, type) else object
-
-
-def bypassing(found: Iterable[Task]) -> list[JobTask]:
-    """Return the jobs with a ``__call__`` of their own that does not lead to ours."""
-    return [task for task in jobs(found) if not _leads_on(type(task))]
-
-
-def _leads_on(cls: type) -> bool:
-    own = cls.__mro__[: cls.__mro__.index(JobTask)]
-    calls = [vars(each)["__call__"] for each in own if "__call__" in vars(each)]
-    return all(_calls_on(inspect.unwrap(call)) for call in calls)
-
-
-def _calls_on(function: Any) -> bool:
-    """Whether a method names the one that it overrides; one that cannot be read is believed."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return True
-    return "__call__" in code.co_names or "__call__" in code.co_varnames
+def _is_a_request(found: Any) -> bool:
+    return isinstance(found, type) and issubclass(found, Request)
 
 
 def two_faced(found: Iterable[Task]) -> list[tuple[str, str, str]]:

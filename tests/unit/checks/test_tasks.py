@@ -8,13 +8,12 @@ import pytest
 from celery import Celery, Task, _state
 from celery.worker.request import Request
 
-from celery_jobman import JobTask
 from celery_jobman.checks import tasks as checks
 from celery_jobman.exceptions import TaskRefused
 from celery_jobman.runtime import declarations, registry, task_inventory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pytest_django import Settings as Project
 
@@ -188,9 +187,9 @@ def test_plain_tasks_of_a_plain_app_are_the_projects_choice(plain_project: Celer
     assert found() == []
 
 
-def test_a_request_that_is_not_ours(project: Celery) -> None:
-    class Own(Request):  # type: ignore[misc]
-        """A request of the project's."""
+def test_a_request_that_is_no_request_of_celerys(project: Celery) -> None:
+    class Own:
+        """Something else."""
 
     task(project, "shop.other")
     job = task(project)
@@ -198,8 +197,17 @@ def test_a_request_that_is_not_ours(project: Celery) -> None:
 
     ((number, text),) = found()
 
-    assert number == "jobman.W007"
-    assert "made from jobman's: shop.add |" in text
+    assert number == "jobman.E003"
+    assert "no subclass of Celery's: shop.add |" in text
+
+
+def test_a_request_of_the_projects_is_combined_with_ours(project: Celery) -> None:
+    class Own(Request):  # type: ignore[misc]
+        """A request of the project's."""
+
+    type(task(project)).Request = Own
+
+    assert found() == []
 
 
 def test_a_task_that_is_a_job_in_one_app_and_plain_in_another(project: Celery) -> None:
@@ -214,63 +222,6 @@ def test_a_task_that_is_a_job_in_one_app_and_plain_in_another(project: Celery) -
 
     assert number == "jobman.W008"
     assert "task shop.add is a job in the app 'project', and plain in the app 'worker'" in text
-
-
-class Straight(JobTask):
-    """As readthedocs' base: it calls the body itself."""
-
-    abstract = True
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.run(*args, **kwargs)
-
-
-class Polite(JobTask):
-    """As pretix' base: it looks something up before."""
-
-    abstract = True
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return super().__call__(*args, **kwargs)
-
-
-class ByName(JobTask):
-    abstract = True
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return JobTask.__call__(self, *args, **kwargs)
-
-
-def wrapped(call: Callable[..., Any]) -> Callable[..., Any]:
-    def around(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return call(self, *args, **kwargs)
-
-    around.__wrapped__ = call  # type: ignore[attr-defined]
-    return around
-
-
-class Wrapped(JobTask):
-    abstract = True
-
-    @wrapped
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return super().__call__(*args, **kwargs)
-
-
-def test_a_call_that_does_not_lead_to_ours(project: Celery) -> None:
-    task(project, base=Straight)
-
-    ((number, text),) = found()
-
-    assert number == "jobman.W009"
-    assert "does not lead to JobTask's: shop.add |" in text
-
-
-@pytest.mark.parametrize("base", [Polite, ByName, Wrapped])
-def test_a_call_that_leads_to_ours_is_fine(project: Celery, base: type) -> None:
-    task(project, base=base)
-
-    assert found() == []
 
 
 def test_a_pattern_that_matches_no_task(project: Celery, settings: Project) -> None:

@@ -14,7 +14,6 @@ from django.test.utils import CaptureQueriesContext
 
 from celery_jobman import JobTask
 from celery_jobman.models import Job
-from celery_jobman.runtime.request import JobRequest
 from celery_jobman.states import State
 from celery_jobman.testing import run_job, run_jobs
 from tests.celery_app import app
@@ -107,12 +106,6 @@ def test_celerys_own_task_as_a_base_is_no_job(declare: Any) -> None:
 
     assert issubclass(type(task), Task)
     assert not Job.objects.exists()
-
-
-def test_a_request_of_ones_own() -> None:
-    names = block("class BuildRequest")
-
-    assert issubclass(names["BuildTask"].Request, JobRequest)
 
 
 #: Savepoints around an end, and whether the attempt's row is a statement of its own.

@@ -1,11 +1,12 @@
 """Run the tests on every database found: ``python -m tests [FOLDER …] [-- PYTEST OPTIONS]``.
 
 ``unit`` and ``integration`` run once per database; the other folders choose their servers
-themselves and run once.  ``acceptance`` and ``browser`` mostly wait, for workers to start, to be
-missed and to be made up for, and for pages; so they run beside all others, one after the other
-(``--beside`` names the folders that do), and what each prints comes at its end.  A database
-without a server is skipped with its reason, or is a failure where
-``JOBMAN_TEST_REQUIRE_SERVERS=1``.  The exit status is 0 if something passed and nothing failed.
+themselves and run once.  Three parts run at a time: the databases after the first in turn;
+``acceptance``, which mostly waits, for workers to start, to be missed and to be made up for
+(``--beside`` names the folders that run so); and all the rest, whose progress is shown.  What the
+others print comes at their ends.  A database without a server is skipped with its reason, or is a
+failure where ``JOBMAN_TEST_REQUIRE_SERVERS=1``.  The exit status is 0 if something passed and
+nothing failed.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests import databases, servers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
     from typing import IO
 
 TESTS = Path(__file__).parent
 PER_DATABASE = ("unit", "integration")
-ASIDE = ("acceptance", "browser")
+ASIDE = ("acceptance",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +60,16 @@ def main(arguments: list[str]) -> int:
     folders = asked.folders or _folders()
     aside = [each for each in folders if each in (asked.beside or ASIDE) and len(folders) > 1]
     folders = [folder for folder in folders if folder not in aside]
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        waiting = [beside.submit(_aside, folder, options) for folder in aside]
-        parts = [
-            *_per_database(asked.database or databases.NAMES, folders, options),
-            *_once(folders, options),
-            *(each.result() for each in waiting),
+    shared = [folder for folder in folders if folder in PER_DATABASE]
+    first, *others = asked.database or databases.NAMES
+    with ThreadPoolExecutor(1) as databases_beside, ThreadPoolExecutor(1) as folders_beside:
+        waiting = [
+            *(databases_beside.submit(_aside, _on, each, shared, options) for each in others),
+            *(folders_beside.submit(_aside, _alone, each, options) for each in aside),
         ]
+        parts = [_on(first, shared, options), *_once(folders, options)]
+        parts += [each.result() for each in waiting]
+    parts = [part for part in parts if part is not None]
     _sum_up(parts)
     return int(any(part.failed for part in parts) or not any(part.passed for part in parts))
 
@@ -99,16 +103,15 @@ def _folders() -> list[str]:
     return sorted({path.relative_to(TESTS).parts[0] for path in TESTS.rglob("*/test_*.py")})
 
 
-def _per_database(names: Sequence[str], folders: list[str], options: list[str]) -> list[Part]:
-    shared = [folder for folder in folders if folder in PER_DATABASE]
-    return [_on(name, shared, options) for name in names if shared]
-
-
-def _on(name: str, folders: list[str], options: list[str]) -> Part:
+def _on(
+    name: str, folders: list[str], options: list[str], output: IO[str] | None = None
+) -> Part | None:
+    if not folders:
+        return None
     if name != "sqlite" and not getattr(servers, name)():
         gap = f"no {name}: {servers.MISSING[name]}"
         return Part(title=name, failed=int(servers.required()), gaps=(gap,))
-    return _pytest(name, name, folders, options)
+    return _pytest(name, name, folders, options, output)
 
 
 def _once(folders: list[str], options: list[str]) -> list[Part]:
@@ -116,10 +119,14 @@ def _once(folders: list[str], options: list[str]) -> list[Part]:
     return [_pytest("the rest", "sqlite", rest, options)] if rest else []
 
 
-def _aside(folder: str, options: list[str]) -> Part:
-    """Run a folder while others run, and print what it said when it is through, in one piece."""
+def _alone(folder: str, options: list[str], output: IO[str]) -> Part:
+    return _pytest(folder, "sqlite", [folder], options, output)
+
+
+def _aside(run: Callable[..., Part | None], *what: Any) -> Part | None:
+    """Run a part while others run, and print what it said when it is through, in one piece."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-        part = _pytest(folder, "sqlite", [folder], options, output)
+        part = run(*what, output)
         output.seek(0)
         sys.stdout.write(output.read())
         sys.stdout.flush()

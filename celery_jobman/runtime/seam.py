@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
 from celery import states
+from celery._state import _task_stack
 from celery.app.task import Context
 from celery.app.trace import TraceInfo, trace_ok_t
 from celery.exceptions import Ignore, Retry, TaskPredicate
@@ -142,11 +143,14 @@ def _ignored(error: Ignore) -> trace_ok_t:
 
 @contextmanager
 def _requested(task: Task, request: Context) -> Iterator[None]:
+    """Let the task be Celery's current one during the claim, as it is in its tracer."""
+    _task_stack.push(task)
     task.request_stack.push(request)
     try:
         yield
     finally:
         task.request_stack.pop()
+        _task_stack.pop()
 
 
 def _told(info: TraceInfo | None) -> tuple[BaseException | None, str]:

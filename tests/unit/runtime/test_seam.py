@@ -6,14 +6,14 @@ from unittest.mock import Mock
 
 import pytest
 from billiard.exceptions import WorkerLostError
-from celery import signals, states
+from celery import current_task, signals, states
 from celery.app.trace import TraceInfo, build_tracer, trace_ok_t, trace_task
 from celery.exceptions import Ignore, Reject, Retry
 from django.db import DataError
 from django.db import connection as db
 
 from celery_jobman import JobTask
-from celery_jobman.core import attempts
+from celery_jobman.core import attempts, moments
 from celery_jobman.exceptions import JobReleased, JobSkipped
 from celery_jobman.models import Job, Trouble
 from celery_jobman.models.ids import uuid7
@@ -201,6 +201,16 @@ def heard() -> Iterator[list[str]]:
     yield said
     for name, signal in named.items():
         signal.disconnect(hears[name])
+
+
+def test_the_claim_sees_celerys_current_task(story: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    row, seen = queued_job(task="demo.story"), list[Any]()
+    monkeypatch.setattr(moments, "reached", lambda _: seen.append(current_task.request.id))
+
+    execute(story, row)
+
+    assert seen[0] == row.task_id
+    assert not current_task
 
 
 def test_a_message_without_a_job_is_adopted_before_anything_is_called(story: Task) -> None:

@@ -38,12 +38,13 @@ def run(options: dict[str, Any], console: Console) -> None:
     limit, now = options["limit"], timezone.now()
     passing = selection.filtered(options)
     found = passing.filter(state__in=options["state"]) if options["state"] else passing
-    jobs = list(found.order_by("-id")[: limit + 1])
+    asked = found.order_by("-id")[: limit + 1]
+    jobs = list(asked)
     if not jobs:
         selection.complain(passing, options)
     for job in jobs[:limit]:
         console.fact(_line(job, now, console), **facts.brief(job))
-    _total(jobs, limit, console)
+    _total(jobs, limit, console, unreadable=asked.left_out)
 
 
 def _line(job: Job, now: datetime, console: Console) -> str:
@@ -62,8 +63,8 @@ def _call(job: Job, width: int | None) -> str:
     return fitted(call, width)
 
 
-def _total(jobs: list[Job], limit: int, console: Console) -> None:
-    more = len(jobs) > limit
+def _total(jobs: list[Job], limit: int, console: Console, *, unreadable: int) -> None:
+    more = len(jobs) + unreadable > limit
     shown = min(len(jobs), limit)
     hint = "; there are more, see --limit" if more else ""
     console.fact(f"{counted(shown, 'job')}{hint}", total=shown, more=more)

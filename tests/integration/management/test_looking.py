@@ -24,6 +24,7 @@ from tests.factories import (
     queued_job,
     running_job,
     scheduled_job,
+    spoil,
     worker,
 )
 
@@ -74,6 +75,18 @@ def test_list_says_when_there_are_more(jobman: Command) -> None:
 
     assert jobman("list", "--limit", 2).lines[-1] == "2 jobs; there are more, see --limit"
     assert jobman("list", "--limit", 3, "--json").facts[-1] == {"total": 3, "more": False}
+
+
+def test_list_leaves_out_what_cannot_be_read_and_knows_that_there_are_more(
+    jobman: Command,
+) -> None:
+    jobs = [queued_job() for _ in range(3)]
+    spoil(jobs[1])
+
+    lines = jobman("list", "--limit", 2).lines
+
+    assert [line.split()[0] for line in lines[:-1]] == [str(jobs[2].id), str(jobs[0].id)]
+    assert lines[-1] == "2 jobs; there are more, see --limit"
 
 
 def test_list_of_nothing_is_no_error_but_a_misspelt_filter_is(jobman: Command) -> None:

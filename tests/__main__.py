@@ -67,9 +67,8 @@ def main(arguments: list[str]) -> int:
             *(databases_beside.submit(_aside, _on, each, shared, options) for each in others),
             *(folders_beside.submit(_aside, _alone, each, options) for each in aside),
         ]
-        parts = [_on(first, shared, options), *_once(folders, options)]
-        parts += [each.result() for each in waiting]
-    parts = [part for part in parts if part is not None]
+        shown = [_on(first, shared, options), *_once(folders, options)]
+        parts = [part for part in (*shown, *(each.result() for each in waiting)) if part]
     _sum_up(parts)
     return int(any(part.failed for part in parts) or not any(part.passed for part in parts))
 

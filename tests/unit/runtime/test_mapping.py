@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery import Celery, chain, group
@@ -19,6 +19,9 @@ from celery_jobman.runtime.task import MAPS
 from celery_jobman.states import State
 from celery_jobman.testing import crash_at_every_checkpoint, run_job, run_jobs
 from tests.celery_app import app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.django_db
 
@@ -265,9 +268,16 @@ def twice(x: int) -> int:
     return 2 * x
 
 
+@pytest.fixture
+def mixed() -> Iterator[Celery]:
+    """Return an app in which not all tasks are jobs; no check is to find it afterwards."""
+    app = Celery("mixed", broker="memory://", set_as_current=False)
+    yield app
+    app.close()
+
+
 @pytest.mark.parametrize("is_late", [True, False])
-def test_maps_may_be_jobs_where_only_some_tasks_are(is_late: bool) -> None:  # noqa: FBT001
-    mixed = Celery("mixed", broker="memory://", set_as_current=False)
+def test_maps_may_be_jobs_where_only_some_tasks_are(mixed: Celery, is_late: bool) -> None:  # noqa: FBT001
     plain = mixed.task(name="mixed.plain", shared=False)(twice)
     if is_late:
         mixed.finalize()

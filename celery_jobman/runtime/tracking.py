@@ -12,6 +12,7 @@ what its receivers raise; so that nothing is silent, it is logged here.
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from functools import partial
@@ -45,6 +46,11 @@ if TYPE_CHECKING:
     from celery_jobman.core.endings import Run
 
 logger = logging.getLogger("celery_jobman")
+
+#: Seconds for which a retry of a plain copy waits for the end of the attempt before, and between
+#: two looks.
+RETRY_PATIENCE = 5.0
+RETRY_PAUSE = 0.05
 
 _open: dict[str, tuple[ExitStack, RunningJob]] = {}
 
@@ -137,15 +143,29 @@ def _claim(task: Any) -> Run | None:
 def _claim_copy(task: Any) -> Run | None:
     """Claim the row that the message names, by whichever delivery: the body runs in any case."""
     header = messages.header_of(task.request) or {}
-    row = (
-        Job.objects.filter(pk=header["job"], state__in=sorted(CLAIMABLE)).without_payloads().first()
-    )
+    row = _claimable(header["job"], is_retry=bool(task.request.retries))
     if row is None:
         logger.warning("Plain copy of a task runs without its job task=%s", task.name)
         return None
     member = messages.member_of(header, task.name)
     run = execution.run_of(task, row.id, row.attempt + 1, member=member)
     return run if attempts.claim(run, row.delivery) else None
+
+
+def _claimable(job_id: str, *, is_retry: bool) -> Job | None:
+    """Return a job that may be begun.
+
+    A retry of Celery's is sent before the attempt that sends it ends, and may be quicker.
+    """
+    until = time.monotonic() + (RETRY_PATIENCE if is_retry else 0)
+    mine = Job.objects.filter(pk=job_id).without_payloads()
+    while True:
+        row = mine.first()
+        if row is None or row.state in CLAIMABLE:
+            return row
+        if row.state in FINAL or time.monotonic() >= until:
+            return None
+        time.sleep(RETRY_PAUSE)
 
 
 def end(task: Any, task_id: str, state: str | None, retval: Any, **_: Any) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
 
@@ -286,6 +287,35 @@ def test_a_retry_of_a_plain_copy_is_the_same_job(copied: Task) -> None:
     row.refresh_from_db()
     assert (between, row.state, row.attempt) == (State.QUEUED, State.SUCCEEDED, 2)
     assert Job.objects.count() == 1
+
+
+def test_a_retry_that_is_quicker_than_the_end_before_it_waits_for_that(
+    copied: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = running_job(task="demo.copied")
+    known = {**header(row), "attempt": 1}
+
+    def end_meanwhile(_seconds: float) -> None:
+        Job.objects.filter(pk=row.pk).update(state=State.QUEUED)
+
+    monkeypatch.setattr(time, "sleep", end_meanwhile)
+    execute(copied, row, 1, retries=1, **{HEADER: known})
+
+    row.refresh_from_db()
+    assert (row.state, row.attempt) == (State.SUCCEEDED, 2)
+
+
+@pytest.mark.parametrize("patience", [0.0, 5.0])
+def test_what_still_runs_is_not_begun_twice(
+    copied: Task, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    row = running_job(task="demo.copied")
+    monkeypatch.setattr(tracking, "RETRY_PATIENCE", patience)
+
+    execute(copied, row, 1, retries=int(not patience))
+
+    row.refresh_from_db()
+    assert (row.state, row.attempt) == (State.RUNNING, 1)
 
 
 def test_a_copy_that_is_a_member_tells_its_batch(copied: Task) -> None:

@@ -416,6 +416,40 @@ def test_in_eager_mode_the_first_hook_begins_the_attempt(story: Task) -> None:
     assert story.told == [*(f"{place} 1" for place in ALL), "after_return -"]
 
 
+class Sealed(JobTask):
+    """Refuses each statement that its tasks make, as a base does that allows no writes."""
+
+    abstract = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with db.execute_wrapper(self.refuse):
+            return super().__call__(*args, **kwargs)
+
+    @staticmethod
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a statement of the task")
+
+
+@pytest.mark.parametrize("is_eager", [True, False])
+def test_a_base_that_watches_the_connection_sees_no_statement_of_ours(
+    app: Celery,
+    is_eager: bool,  # noqa: FBT001
+) -> None:
+    def quiet(*_: Any) -> str:
+        return "done"
+
+    task = app.task(name=f"sealed.{is_eager}", base=Sealed, shared=False)(quiet)
+
+    if is_eager:
+        assert task.apply().get() == "done"
+    else:
+        job = queued_job(task=task.name)
+        execute(task, job)
+
+    (job,) = Job.objects.all()
+    assert job.state == State.SUCCEEDED
+
+
 def test_a_request_may_be_copied(story: Task) -> None:
     copies: list[Any] = []
     story.on_success = lambda *_: copies.append(deepcopy(story.request))

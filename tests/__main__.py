@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 PER_DATABASE = ("unit", "integration")
 ASIDE = ("acceptance",)
+#: A browser has an event loop, which no other test may find in its process.
+APART = ("browser",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,11 +116,13 @@ def _on(
 
 
 def _once(folders: list[str], options: list[str]) -> list[Part]:
-    rest = [folder for folder in folders if folder not in PER_DATABASE]
-    return [_pytest("the rest", "sqlite", rest, options)] if rest else []
+    once = [folder for folder in folders if folder not in PER_DATABASE]
+    rest = [folder for folder in once if folder not in APART]
+    parts = [_pytest("the rest", "sqlite", rest, options)] if rest else []
+    return parts + [_alone(folder, options) for folder in once if folder in APART]
 
 
-def _alone(folder: str, options: list[str], output: IO[str]) -> Part:
+def _alone(folder: str, options: list[str], output: IO[str] | None = None) -> Part:
     return _pytest(folder, "sqlite", [folder], options, output)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from tests.languages import pseudo
+from tests.routers import REPLICA
 from tests.settings import *  # noqa: F403
 from tests.settings import INSTALLED_APPS as APPS
 from tests.settings import MIDDLEWARE as SHARED
@@ -33,7 +34,8 @@ DATABASES = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("JOBMAN_TEST_SITE_FILE", ":memory:"),
         "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
-    }
+    },
+    "replica": REPLICA,
 }
 
 # What went wrong on a page is found in the process's output.

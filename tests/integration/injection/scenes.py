@@ -294,7 +294,7 @@ def _lost(world: World, name: str) -> Any:
 def _dead(world: World, name: str) -> Any:
     dead = worker(seen=world.now() - HOUR, stopped_at=world.now() - HOUR)
     world.injector.neutral.add(dead.pk.hex)
-    live = batch([deed.s(name).set(max_attempts=1)]).catch(told.s()).finally_(told.s()).dispatch()
+    live = batch([deed.s(name)]).catch(told.s()).finally_(told.s()).dispatch()
     held = {"state": "running", "attempt": 1, "started_at": world.now() - HOUR}
     Job.objects.filter(batch_id=live.id).update(worker_id=dead.pk, pid=1, **held)
     running_job(task=deed.name, args=f'["{name}"]', worker_id=dead.pk, max_attempts=2)

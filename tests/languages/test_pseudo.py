@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_pseudo", "_task")
 NAMES: Final = (
     r"\bUTC\b",  # time zones, as the database of zones calls them
     r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b",  # levels, as Python's logging calls them
-    r"celery -A \w+ worker( -Q)?",  # a command
+    r"celery -A [\w.]+ worker( -Q)?",  # a command
     r"[0-9a-f]{8}-[0-9a-f-]{27}|…?[0-9a-f]{8}(?![0-9a-f])…?|\b[01]{32}\b",  # ids
     r"\b(solo|prefork)\b",  # pools, as Celery calls them
     r"•••|%s",  # a mask; a place that a script fills in

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import celery
+import django
 import pytest
 
 from tests import databases, servers
@@ -59,6 +62,8 @@ def main(arguments: list[str]) -> int:
     """Run what was asked for, sum up, and return the exit status."""
     own, options = _split(arguments)
     asked = _parser().parse_args(own)
+    if wrong := _misnamed(os.environ.get("TOX_ENV_NAME", "")):
+        sys.exit(f"the environment is not what its name says: {wrong}")
     folders = asked.folders or _folders()
     aside = [each for each in folders if each in (asked.beside or ASIDE) and len(folders) > 1]
     folders = [folder for folder in folders if folder not in aside]
@@ -73,6 +78,21 @@ def main(arguments: list[str]) -> int:
         parts = [part for part in (*shown, *(each.result() for each in waiting)) if part]
     _sum_up(parts)
     return int(any(part.failed for part in parts) or not any(part.passed for part in parts))
+
+
+def _misnamed(environment: str) -> str:
+    """Return which releases of ``py313-dj61-celery57`` an environment does not have.
+
+    What another package requires may have replaced them.
+    """
+    found = {"py": sys.version_info, "dj": django.VERSION, "celery": celery.VERSION}
+    named = re.findall(r"(py|dj|celery)(\d)(\d+)", environment)
+    wrong = [
+        f"{name} is {found[name][0]}.{found[name][1]}"
+        for name, major, minor in named
+        if tuple(found[name][:2]) != (int(major), int(minor))
+    ]
+    return ", ".join(wrong)
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:

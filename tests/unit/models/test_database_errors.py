@@ -64,6 +64,7 @@ def test_postgresql_tells_by_its_code(error: DatabaseError, expected: Answer) ->
     [
         (OperationalError(2006, "MySQL server has gone away"), Answer.OUTAGE),
         (OperationalError(1290, "--read-only"), Answer.OUTAGE),
+        (OperationalError(1792, "READ ONLY transaction"), Answer.OUTAGE),
         (InterfaceError(0, ""), Answer.OUTAGE),
         (OperationalError(1213, "Deadlock found"), Answer.CONFLICT),
         (OperationalError(1205, "Lock wait timeout exceeded"), Answer.CONFLICT),

@@ -123,9 +123,17 @@ def _send_for(celery: Celery, backend: Any, send: Callable[[], object]) -> None:
 
 def _forget_result(app: Celery, task_id: str) -> None:
     """Dropping the ``AsyncResult`` must not wait for a result backend that is away."""
-    consumer = getattr(app.backend, "result_consumer", None)
+    consumer: Any = getattr(app.backend, "result_consumer", None)
     with suppress(Exception):
-        consumer.subscribed_to.discard(app.backend.get_key_for_task(task_id))  # type: ignore[union-attr]
+        consumer.subscribed_to.discard(app.backend.get_key_for_task(task_id))
+        if "cancel_for" not in vars(consumer):
+            consumer.cancel_for = partial(_cancel_subscribed, consumer, consumer.cancel_for)
+
+
+def _cancel_subscribed(consumer: Any, cancel: Callable[[str], object], task_id: str) -> None:
+    """Before Celery 5.7 a subscription is ended that never was, and its backend waited for."""
+    if consumer.backend.get_key_for_task(task_id) in consumer.subscribed_to:
+        cancel(task_id)
 
 
 #: Seconds more that the broker may take for each message of many.

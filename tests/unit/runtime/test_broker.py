@@ -142,6 +142,32 @@ def test_what_cannot_be_sent_at_once_is_left_to_a_dispatcher(
     assert f"Job is left to a dispatcher job={job.id}" in caplog.text
 
 
+class Consumer:
+    """As Celery's, before 5.7: it unsubscribes whatever it is asked to."""
+
+    def __init__(self, backend: Any) -> None:
+        self.backend = backend
+        self.subscribed_to = {b"key-t1", b"key-t2"}
+        self.unsubscribed: list[str] = []
+
+    def cancel_for(self, task_id: str) -> None:
+        self.unsubscribed.append(task_id)
+
+
+def test_a_result_that_was_refused_is_dropped_without_a_word_to_its_backend() -> None:
+    celery = Mock()
+    celery.backend.get_key_for_task = lambda task_id: b"key-" + task_id.encode()
+    celery.backend.result_consumer = consumer = Consumer(celery.backend)
+
+    for _ in range(2):
+        broker._forget_result(celery, "t1")
+    consumer.cancel_for("t1")
+    consumer.cancel_for("t2")
+
+    assert consumer.subscribed_to == {b"key-t2"}
+    assert consumer.unsubscribed == ["t2"]
+
+
 def test_a_result_backend_that_is_away_is_not_waited_for() -> None:
     broken = Mock()
     broken.backend.result_consumer.subscribed_to.discard.side_effect = ConnectionError

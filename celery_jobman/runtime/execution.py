@@ -57,7 +57,6 @@ def begin(task: Task) -> RunningJob:
     job = RunningJob(run, task.request)
     if not job.eager:
         injection.prepare()
-        supervisor.wake()
     capture.attach()
     return job
 

@@ -42,6 +42,7 @@ from celery_jobman.runtime import (
     outcomes,
     results,
     settling,
+    supervisor,
 )
 from celery_jobman.runtime.entrances import is_guarded
 from celery_jobman.runtime.running import running
@@ -81,6 +82,8 @@ class OpenAttempt:
         self.verdict: Verdict | None = None
         self._running = ExitStack()
         self._running.enter_context(running(job))
+        if not job.eager:
+            supervisor.wake()  # now that it finds the job: it sleeps where there is none
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A request may be copied or pickled: the attempt stays where it is."""

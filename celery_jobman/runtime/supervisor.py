@@ -59,6 +59,7 @@ def retire(seconds: float) -> None:
     _awake.set()
     _thread.join(seconds)
     _retired.clear()
+    _hurry.clear()
 
 
 def hurry() -> None:

@@ -20,7 +20,7 @@ from celery_jobman.models.ids import uuid7
 from celery_jobman.runtime import broker, connection, identity, seam, supervisor
 from celery_jobman.runtime.identity import Identity
 from celery_jobman.runtime.messages import HEADER, header
-from celery_jobman.runtime.running import current_job
+from celery_jobman.runtime.running import active, current_job
 from celery_jobman.states import State
 from tests.factories import finished_job, queued_job
 
@@ -414,6 +414,18 @@ def test_in_eager_mode_the_first_hook_begins_the_attempt(story: Task) -> None:
     assert result.get() == "done"
     assert (job.state, job.eager) == (State.SUCCEEDED, True)
     assert story.told == [*(f"{place} 1" for place in ALL), "after_return -"]
+
+
+def test_the_supervisor_is_woken_for_a_job_that_it_can_see(
+    story: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[Any]] = []
+    monkeypatch.setattr(supervisor, "wake", lambda: seen.append([each.id for each in active()]))
+    row = queued_job(task=story.name)
+
+    execute(story, row)
+
+    assert seen == [[row.id]]
 
 
 class Sealed(JobTask):

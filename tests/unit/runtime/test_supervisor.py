@@ -236,10 +236,12 @@ def test_the_thread_ends_with_the_worker_and_begins_anew_with_the_next(
         wait_until(lambda: attended)
     supervisor.retire(20)
     ended = first is not None and not first.is_alive()
+    hurried = supervisor._hurry.is_set()
     supervisor.wake()
 
     assert kept
     assert ended
+    assert not hurried
     assert supervisor._thread is not first
 
 

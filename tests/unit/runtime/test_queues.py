@@ -41,15 +41,20 @@ QUEUES = [
 @pytest.fixture
 def routed() -> Iterator[Celery]:
     """Return an app whose messages go to exchanges."""
+    _forget_all_messages()  # the broker in memory is one for all tests of a process
     app = Celery("routed", broker="memory://", set_as_current=False)
     app.conf.update(task_queues=QUEUES, task_routes=ROUTES)
     with app.connection_for_write() as connected:
         for queue in app.amqp.queues.values():
             queue(connected.channel()).declare()
     yield app
+    _forget_all_messages()
+    app.close()
+
+
+def _forget_all_messages() -> None:
     memory.Transport.global_state.clear()
     memory.Channel.queues.clear()
-    app.close()
 
 
 #: How a call may name where it goes, and which queue gets it.

@@ -16,9 +16,10 @@ pytestmark = pytest.mark.django_db
 
 def test_the_settings_of_the_tests_are_fine() -> None:
     found = run_checks(databases=["default"])
+    of_other_tests = {"jobman.W008"}  # their apps are found until they are collected
 
     ours = {str(each.id) for each in found if str(each.id).startswith("jobman.")}
-    assert ours <= {"jobman.W002"}
+    assert ours - of_other_tests <= {"jobman.W002"}
     assert moments_have_a_zone() == owners_are_at_home() == texts_fit(["default"]) == []
 
 

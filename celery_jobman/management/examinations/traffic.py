@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from celery_jobman.insight.workforce import Workforce
     from celery_jobman.management.examinations import Finding
+    from celery_jobman.models.job import JobQuerySet
 
 #: A job that has been due for so long, and is not sent, has been forgotten.
 OVERDUE = timedelta(seconds=30)
@@ -122,16 +123,19 @@ def refused() -> Finding:
     )
 
 
+def _tasks(held: JobQuerySet) -> str:
+    return listed(sorted(held.order_by().values_list("task", flat=True).distinct()[:NAMED]))
+
+
 def unknown() -> Finding:
     """Say whether jobs wait for a worker that knows their task."""
     held = Job.objects.filter(state=State.SCHEDULED, dispatch_error__startswith=UNKNOWN_TASK)
     count = held.count()
     if not count:
         return ok("no job waits for a worker that knows its task")
-    tasks = sorted(held.order_by().values_list("task", flat=True).distinct()[:NAMED])
     return wrong(
         f"{counted(count, 'job waits', 'jobs wait')} for a worker that knows the task:"
-        f" {listed(tasks)}",
+        f" {_tasks(held)}",
         "deploy the code that has the tasks and restart the workers, or cancel the jobs",
     )
 
@@ -159,10 +163,9 @@ def unbegun() -> Finding:
     count = held.count()
     if not count:
         return ok("no job was sent again and again without being begun")
-    tasks = sorted(held.order_by().values_list("task", flat=True).distinct()[:NAMED])
     return wrong(
         f"{counted(count, 'job was', 'jobs were')} sent {SENDINGS} times or more, and never begun:"
-        f" {listed(tasks)}",
+        f" {_tasks(held)}",
         "messages get lost, or workers take them and do not begin: look for workers of another"
         " app or of older code, and for what fails before the task, such as before_start",
     )
